@@ -1,0 +1,18 @@
+"""Signals of workers, and what Django itself connects to them."""
+
+from django.db import close_old_connections
+from django.dispatch import Signal
+
+# Sent before a consumer runs. Provides: environ (an empty dict).
+consumer_started = Signal()
+# Sent after a consumer ran, also when it failed.
+consumer_finished = Signal()
+# Sent when a worker is about to receive its first message.
+worker_ready = Signal()
+# Sent once in each process that runs workers, before worker_ready.
+worker_process_ready = Signal()
+
+# A thread that ran a consumer keeps no connection that CONN_MAX_AGE ended, and
+# does not start the next one with a connection that broke meanwhile.
+consumer_started.connect(close_old_connections)
+consumer_finished.connect(close_old_connections)
