@@ -1,0 +1,77 @@
+"""System checks of CHANNEL_LAYERS, their routings, and CHANNEL_LIMITS."""
+
+from django.channels.exceptions import ChannelsError
+from django.channels.layers import channel_layers
+from django.channels.limits import limit_error
+from django.conf import settings
+from django.core.checks import Error, register
+
+# The tag with which `manage.py check --tag channels` selects these checks.
+TAG = "channels"
+
+
+@register(TAG)
+def check_layers(app_configs=None, **kwargs):
+    """Check that every layer can be built and its routing be loaded."""
+    if not isinstance(settings.CHANNEL_LAYERS, dict):
+        return [
+            Error(
+                f"CHANNEL_LAYERS must be a dict of aliases, not "
+                f"{settings.CHANNEL_LAYERS!r}.",
+                id="channels.E001",
+            )
+        ]
+    return [error for alias in channel_layers for error in _check_layer(alias)]
+
+
+def _check_layer(alias):
+    try:
+        layer = channel_layers.make_backend(alias)
+    except ChannelsError as error:
+        return [Error(str(error), id="channels.E001")]
+    try:
+        layer.router
+    except (ChannelsError, ValueError) as error:
+        return [
+            Error(
+                f"The ROUTING of CHANNEL_LAYERS[{alias!r}] cannot be loaded: {error}",
+                hint="It must be a list of routes, or the dotted path of one.",
+                id="channels.E002",
+            )
+        ]
+    return []
+
+
+@register(TAG)
+def check_limits(app_configs=None, **kwargs):
+    """Check the names and values in CHANNEL_LIMITS."""
+    if not isinstance(settings.CHANNEL_LIMITS, dict):
+        return [
+            Error(
+                f"CHANNEL_LIMITS must be a dict, not {settings.CHANNEL_LIMITS!r}.",
+                id="channels.E003",
+            )
+        ]
+    errors = [limit_error(*item) for item in settings.CHANNEL_LIMITS.items()]
+    return [Error(error, id="channels.E003") for error in errors if error]
+
+
+def check_spans_processes(layer):
+    """
+    Check that workers in another process can reach a layer.
+
+    Not registered: runworker asks, and runserver with --noworker.
+    """
+    if not layer.local_only():
+        return []
+    return [
+        Error(
+            f"Channel layer {layer} does not span processes: a worker in another "
+            f"process receives nothing from it.",
+            hint=(
+                "Configure a layer that spans processes, or let the server run the "
+                "consumers: runserver does."
+            ),
+            id="channels.E004",
+        )
+    ]

@@ -1,0 +1,60 @@
+"""
+The ASGI 3 application that stands between a server and the consumers.
+
+In: scopes, and the events of their connections, from any ASGI 3 server.
+Out: one HttpConnection or WebSocketConnection for each, which send messages
+through a dispatcher and get replies through a ReplyInbox.
+"""
+
+from django.channels.interface.dispatch import LayerDispatcher, UnreachableDispatcher
+from django.channels.interface.http import HttpConnection
+from django.channels.interface.replies import ReplyInbox
+from django.channels.interface.websocket import WebSocketConnection
+from django.channels.limits import get_limits
+
+
+class Application:
+    """
+    Serves HTTP and WebSocket connections by sending messages.
+
+    ``dispatcher`` opens a lane for each connection; ``http``, an ASGI 3
+    application, serves HTTP in its place if given. ``limits`` are overrides of
+    CHANNEL_LIMITS. Calling it raises ValueError for any other type of scope.
+    """
+
+    def __init__(self, channel_layer, dispatcher, http=None, limits=None):
+        self.layer = channel_layer
+        self.dispatcher = dispatcher
+        self.replies = ReplyInbox(channel_layer)
+        self._http = http
+        self._overrides = limits or {}
+
+    @property
+    def limits(self):
+        """The limits in force: see django.channels.limits."""
+        return get_limits(**self._overrides)
+
+    async def __call__(self, scope, receive, send):
+        """Serve one connection."""
+        if scope["type"] == "websocket":
+            await WebSocketConnection(self, scope, receive, send).serve()
+        elif scope["type"] == "http" and self._http is not None:
+            await self._http(scope, receive, send)
+        elif scope["type"] == "http":
+            await HttpConnection(self, scope, receive, send).serve()
+        else:
+            raise ValueError(
+                f"django.channels can only handle HTTP and WebSocket connections, "
+                f"not {scope['type']}."
+            )
+
+
+def get_bus_application(channel_layer, limits=None):
+    """
+    Return the Application that puts everything onto a layer, for workers.
+
+    If the layer does not span processes, it refuses every connection.
+    """
+    spans = channel_layer.spans_processes
+    dispatcher = LayerDispatcher if spans else UnreachableDispatcher
+    return Application(channel_layer, dispatcher(channel_layer), limits=limits)

@@ -1,0 +1,206 @@
+"""
+How the messages of connections come to their consumers.
+
+In: messages of the connections in http.py and websocket.py.
+Out: the channel layer, for workers anywhere; or threads of this process.
+
+A dispatcher opens a lane for each connection. Messages of one lane are
+consumed in order; a lane that refuses a message raises ChannelFull.
+"""
+
+import logging
+import os
+import queue
+import threading
+import time
+from collections import Counter, deque
+
+from django.channels.exceptions import ChannelFull
+
+# Messages of one lane that a thread consumes before it takes the next lane.
+SLICE = 16
+
+logger = logging.getLogger("django.channels.interface")
+
+
+class LayerDispatcher:
+    """Puts messages onto the layer. It is the lane of every connection."""
+
+    def __init__(self, channel_layer):
+        self._layer = channel_layer
+
+    def open(self):
+        """Return a lane for a new connection."""
+        return self
+
+    async def send(self, channel, message):
+        """Send a message; raise ChannelFull if the channel has no room."""
+        await self._layer.asend(channel, message)
+
+    def abandon(self):
+        """Do nothing: what is on the layer is the workers'."""
+
+
+class UnreachableDispatcher:
+    """Refuses every message of a layer that no worker elsewhere can read."""
+
+    def __init__(self, channel_layer):
+        self._layer = channel_layer
+        self._logged = False
+
+    def open(self):
+        """Return a lane for a new connection."""
+        return self
+
+    async def send(self, channel, message):
+        """Log the reason, once, and raise ChannelFull."""
+        if not self._logged:
+            self._logged = True
+            logger.error(
+                "Channel layer %s does not span processes, so that no worker can "
+                "consume %s: refusing every connection. Serve get_application() "
+                "instead, or configure a layer that spans processes.",
+                self._layer,
+                channel,
+            )
+        raise ChannelFull(f"No worker can reach {channel} on layer {self._layer}.")
+
+    def abandon(self):
+        """Do nothing: nothing was sent."""
+
+
+class Lane:
+    """The messages of one connection that wait for a thread."""
+
+    def __init__(self, dispatcher):
+        self._dispatcher = dispatcher
+        self.messages = deque()
+        # Whether a thread has the lane, or will take it from the ready ones.
+        self.scheduled = False
+
+    async def send(self, channel, message):
+        """Queue a message; raise ChannelFull if too many wait."""
+        self._dispatcher.put(self, channel, message)
+
+    def abandon(self):
+        """Forget the messages that no thread has begun to consume."""
+        self._dispatcher.discard(self)
+
+
+class LaneDispatcher:
+    """
+    Has messages consumed by threads of this process.
+
+    ``consume(channel, message)`` is called for each. A lane is with one thread
+    at a time, so that its messages keep their order; a slow one delays no
+    other while a thread is free. A first message is refused when as many wait
+    on its channel as ``get_capacity(channel)`` says, a later one when
+    ``pending`` of its lane wait; websocket.disconnect never is.
+    """
+
+    def __init__(self, consume, get_capacity, threads=4, pending=None):
+        self._consume = consume
+        self._get_capacity = get_capacity
+        self._threads = threads
+        self._pending = pending
+        self._reset()
+
+    def _reset(self):
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._ready = queue.SimpleQueue()
+        self._waiting = Counter()
+        self._lanes_busy = 0
+        self._idle = threading.Condition(self._lock)
+        self._started = []
+        self._stopping = False
+
+    def open(self):
+        """Return a lane for a new connection."""
+        if self._pid != os.getpid():
+            # After a fork, the threads are the parent's.
+            self._reset()
+        return Lane(self)
+
+    def put(self, lane, channel, message):
+        """Queue a message in a lane; raise ChannelFull if too many wait."""
+        with self._lock:
+            self._check_room(lane, channel, message)
+            lane.messages.append((channel, message))
+            self._waiting[channel] += 1
+            if lane.scheduled:
+                return
+            lane.scheduled = True
+            self._lanes_busy += 1
+            if len(self._started) < self._threads:
+                self._start_thread()
+        self._ready.put(lane)
+
+    def discard(self, lane):
+        """Forget the messages of a lane that no thread has begun to consume."""
+        with self._lock:
+            for channel, _ in lane.messages:
+                self._waiting[channel] -= 1
+            lane.messages.clear()
+
+    def stop(self, timeout):
+        """
+        Consume what waits, then end the threads; return whether all was done.
+
+        Whatever is not begun after ``timeout`` seconds is dropped.
+        """
+        deadline = time.monotonic() + timeout
+        with self._idle:
+            done = self._idle.wait_for(lambda: not self._lanes_busy, timeout)
+            self._stopping = True
+            threads, self._started = self._started, []
+        for _ in threads:
+            self._ready.put(None)
+        for thread in threads:
+            thread.join(max(0, deadline - time.monotonic()))
+        return done
+
+    def _check_room(self, lane, channel, message):
+        if channel == "websocket.disconnect":
+            return
+        if not lane.messages and message.get("order", 0) == 0:
+            waiting, capacity = self._waiting[channel], self._get_capacity(channel)
+        else:
+            waiting, capacity = len(lane.messages), self._pending
+        if capacity is not None and waiting >= capacity:
+            raise ChannelFull(
+                f"{waiting} messages wait on {channel}; it holds {capacity}."
+            )
+
+    def _start_thread(self):
+        thread = threading.Thread(
+            target=self._run,
+            args=(self._ready,),
+            name=f"channels-consumer-{len(self._started) + 1}",
+            daemon=True,
+        )
+        self._started.append(thread)
+        thread.start()
+
+    def _run(self, ready):
+        while (lane := ready.get()) is not None:
+            for _ in range(SLICE):
+                if (item := self._take(lane)) is None:
+                    break
+                self._consume(*item)
+            else:
+                # Others first; the lane stays scheduled.
+                ready.put(lane)
+
+    def _take(self, lane):
+        """Return a lane's next message; release the lane if there is none."""
+        with self._lock:
+            if lane.messages and not self._stopping:
+                channel, message = lane.messages.popleft()
+                self._waiting[channel] -= 1
+                return channel, message
+            lane.scheduled = False
+            self._lanes_busy -= 1
+            if not self._lanes_busy:
+                self._idle.notify_all()
+            return None

@@ -1,0 +1,134 @@
+"""
+The inbox in which this process gets replies to its connections.
+
+In: messages from the layer, read by one thread of this process.
+Out: each connection's deliver(), called on the connection's event loop.
+"""
+
+import asyncio
+import logging
+import os
+import threading
+import weakref
+from collections import deque
+
+from django.channels.names import new_name
+
+# Messages taken from the layer at once.
+BATCH_LIMIT = 500
+# Seconds that a read waits before it looks whether it is still wanted.
+READ_SECONDS = 5.0
+# Seconds until a read is tried again after the layer failed, and the most.
+FIRST_BACKOFF_SECONDS = 0.1
+LAST_BACKOFF_SECONDS = 5.0
+
+logger = logging.getLogger("django.channels.interface")
+
+
+class _Mailbox:
+    """What waits to be delivered on one event loop, in one wake per turn."""
+
+    def __init__(self, loop):
+        self.loop = loop
+        self._items = deque()
+        self._scheduled = False
+
+    def put(self, deliver, message):
+        """Have ``deliver(message)`` called on the loop. Called from a thread."""
+        self._items.append((deliver, message))
+        if self._scheduled:
+            return
+        self._scheduled = True
+        try:
+            self.loop.call_soon_threadsafe(self._deliver_all)
+        except RuntimeError:
+            # The loop is closed, and its connections with it.
+            self._items.clear()
+
+    def _deliver_all(self):
+        # Cleared first: what is put from here on schedules another turn.
+        self._scheduled = False
+        while self._items:
+            deliver, message = self._items.popleft()
+            deliver(message)
+
+
+class ReplyInbox:
+    """
+    An inbox of this process on a layer.
+
+    A daemon thread reads it while a connection is open.
+    """
+
+    def __init__(self, channel_layer):
+        self._layer = channel_layer
+        self._reset()
+
+    def _reset(self):
+        self._pid = os.getpid()
+        self._pattern = new_name("interface.reply?").replace("?", ".") + "!"
+        self._open = {}
+        self._mailboxes = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+        self._thread = None
+
+    async def open(self, deliver):
+        """
+        Return a new reply channel, whose messages ``deliver`` is called with.
+
+        ``deliver(message)`` runs on the calling event loop, in the order in
+        which the messages were sent.
+        """
+        if self._pid != os.getpid():
+            # After a fork, the thread and the names are the parent's.
+            self._reset()
+        name = await self._layer.anew_channel(self._pattern)
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if loop not in self._mailboxes:
+                self._mailboxes[loop] = _Mailbox(loop)
+            self._open[name] = (self._mailboxes[loop], deliver)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._read, name="channels-replies", daemon=True
+                )
+                self._thread.start()
+        return name
+
+    async def close(self, name):
+        """Forget a reply channel, its messages and its memberships."""
+        with self._lock:
+            self._open.pop(name, None)
+        await self._layer.aclose_channel(name)
+
+    def _read(self):
+        backoff = FIRST_BACKOFF_SECONDS
+        failed = threading.Event()
+        while self._is_wanted():
+            try:
+                batch = self._layer.receive_batch(
+                    [self._pattern], BATCH_LIMIT, block=True, timeout=READ_SECONDS
+                )
+            except Exception:
+                logger.exception("Cannot read replies from layer %s.", self._layer)
+                failed.wait(backoff)
+                backoff = min(backoff * 2, LAST_BACKOFF_SECONDS)
+                continue
+            backoff = FIRST_BACKOFF_SECONDS
+            for name, message in batch:
+                self._hand_over(name, message)
+
+    def _hand_over(self, name, message):
+        try:
+            mailbox, deliver = self._open[name]
+        except KeyError:
+            logger.debug("Dropped a reply to %s, which is closed.", name)
+        else:
+            mailbox.put(deliver, message)
+
+    def _is_wanted(self):
+        """Return whether a connection is open; the thread ends if none is."""
+        with self._lock:
+            if not self._open:
+                self._thread = None
+            return bool(self._open)

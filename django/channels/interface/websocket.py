@@ -1,0 +1,272 @@
+"""
+One WebSocket: from a server's events to messages, and back.
+
+In: websocket.* events; reply messages on the reply channel. Out:
+websocket.connect, websocket.receive and websocket.disconnect messages;
+websocket.* events. The messages and the decision table of the handshake are
+described in specs/protocols/websocket.rst.
+"""
+
+import asyncio
+import contextlib
+import enum
+import logging
+import time
+from collections import deque
+
+from django.channels.exceptions import ChannelFull, MessageTooLarge
+from django.channels.interface.frames import (
+    ABNORMAL,
+    NORMAL,
+    POLICY_VIOLATION,
+    TOO_BIG,
+    TRY_AGAIN_LATER,
+    Rate,
+    get_send_event,
+    reply_error,
+    size_of,
+)
+from django.channels.security.websockets import is_origin_allowed
+
+# Seconds that a server has to report the end of a socket that we closed.
+CLOSE_SECONDS = 5.0
+# Seconds for which a websocket.disconnect is tried again on a full channel.
+DISCONNECT_RETRY_SECONDS = 10.0
+RETRY_INTERVAL_SECONDS = 0.05
+
+logger = logging.getLogger("django.channels.interface")
+
+
+class State(enum.Enum):
+    """How far a socket is. It only ever moves down this list."""
+
+    CONNECTING = "connecting"
+    OPEN = "open"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class WebSocketConnection:
+    """
+    Serves one socket.
+
+    A task reads the server's events; the calling one writes replies.
+    """
+
+    def __init__(self, application, scope, receive, send):
+        self._replies = application.replies
+        self._lane = application.dispatcher.open()
+        self._limits = application.limits
+        self._rate = Rate(self._limits["WEBSOCKET_MESSAGES_PER_SECOND"])
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._state = State.CONNECTING
+        self._order = 0
+        self._close_code = ABNORMAL
+        self._waiting = deque()
+        self._wake = asyncio.Event()
+
+    async def serve(self):
+        """Carry messages between the socket and its consumers until it ends."""
+        await self._receive()  # websocket.connect
+        if self._limits["WEBSOCKET_CHECK_ORIGIN"] and not is_origin_allowed(
+            self._scope["headers"]
+        ):
+            logger.warning(
+                "Refused a socket to %s: its Origin is not allowed.",
+                self._scope["path"],
+            )
+            return await self._refuse(403, "Origin not allowed.")
+        self.reply_channel = await self._replies.open(self._deliver)
+        try:
+            await self._serve_connected()
+        finally:
+            await self._replies.close(self.reply_channel)
+
+    async def _serve_connected(self):
+        try:
+            await self._dispatch("websocket.connect", self._get_handshake())
+        except ChannelFull:
+            return await self._refuse(503, "Connection queue full.")
+        except MessageTooLarge:
+            return await self._refuse(431, "Request headers too large.")
+        reader = asyncio.ensure_future(self._read())
+        reader.add_done_callback(lambda task: self._wake.set())
+        try:
+            await self._write_until(reader)
+        finally:
+            self._state = State.CLOSED
+            reader.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await reader
+            await self._disconnect()
+
+    # From the client.
+
+    async def _read(self):
+        """Dispatch events until the socket ends."""
+        while True:
+            event = await self._receive()
+            if event["type"] == "websocket.disconnect":
+                self._close_code = event.get("code") or ABNORMAL
+                return
+            if self._state is State.OPEN:
+                await self._receive_frame(event)
+
+    async def _receive_frame(self, event):
+        text, data = event.get("text"), event.get("bytes")
+        limit = self._limits["WEBSOCKET_MESSAGE_BYTES"]
+        if limit is not None and size_of(text, data) > limit:
+            return self._give_up(TOO_BIG, f"a message exceeds {limit} bytes")
+        if not self._rate.allows():
+            return self._give_up(POLICY_VIOLATION, "it sends too many messages")
+        frame = {"text": text} if text is not None else {"bytes": data}
+        try:
+            await self._dispatch("websocket.receive", frame)
+        except ChannelFull:
+            self._give_up(TRY_AGAIN_LATER, "no room for its messages")
+        except (MessageTooLarge, TypeError) as error:
+            self._give_up(TOO_BIG, str(error))
+
+    async def _dispatch(self, channel, content):
+        message = {
+            "type": channel,
+            "reply_channel": self.reply_channel,
+            "path": self._scope["path"],
+            "order": self._order,
+            **content,
+        }
+        self._order += 1
+        await self._lane.send(channel, message)
+
+    async def _disconnect(self):
+        """Tell the consumers, once, that the socket ended."""
+        deadline = time.monotonic() + DISCONNECT_RETRY_SECONDS
+        while True:
+            try:
+                return await self._dispatch(
+                    "websocket.disconnect", {"code": self._close_code}
+                )
+            except ChannelFull:
+                if time.monotonic() >= deadline:
+                    logger.error(
+                        "Lost websocket.disconnect of %s: no room for %s s.",
+                        self._scope["path"],
+                        DISCONNECT_RETRY_SECONDS,
+                    )
+                    return
+            await asyncio.sleep(RETRY_INTERVAL_SECONDS)
+
+    # To the client.
+
+    def _deliver(self, reply):
+        """Take a reply from the inbox. Called on this connection's loop."""
+        limit = self._limits["WEBSOCKET_PENDING_MESSAGES"]
+        if limit is not None and len(self._waiting) >= limit:
+            self._give_up(TRY_AGAIN_LATER, "it does not read its messages")
+        else:
+            self._waiting.append(reply)
+            self._wake.set()
+
+    def _give_up(self, code, reason):
+        """Drop what waits and have the socket closed."""
+        if self._state in (State.CONNECTING, State.OPEN):
+            logger.warning("Closing %s with %d: %s.", self._scope["path"], code, reason)
+            self._waiting.clear()
+            self._waiting.append({"close": code})
+            self._wake.set()
+
+    async def _write_until(self, reader):
+        """Write replies until the socket ends, or has been closed long enough."""
+        loop = asyncio.get_running_loop()
+        seconds = self._limits["WEBSOCKET_HANDSHAKE_SECONDS"]
+        timer = loop.call_later(seconds, self._expire) if seconds else None
+        try:
+            while self._state in (State.CONNECTING, State.OPEN) and not reader.done():
+                if self._waiting:
+                    await self._write(self._waiting.popleft())
+                else:
+                    self._wake.clear()
+                    await self._wake.wait()
+        except OSError:
+            # The server says so when the client is gone; the reader hears why.
+            self._state = State.CLOSING
+        finally:
+            if timer:
+                timer.cancel()
+        if self._state is State.CLOSING:
+            await asyncio.wait([reader], timeout=CLOSE_SECONDS)
+        if reader.done():
+            reader.result()
+
+    def _expire(self):
+        if self._state is State.CONNECTING:
+            self._give_up(POLICY_VIOLATION, "no consumer accepted it in time")
+
+    async def _write(self, reply):
+        """Act on one reply, by the decision table of the specification."""
+        error = reply_error(reply)
+        if error:
+            logger.error("Ignored a reply to %s: %s", self._scope["path"], error)
+            return
+        has_data = reply.get("text") is not None or reply.get("bytes") is not None
+        if self._state is State.CONNECTING:
+            await self._decide(reply, has_data)
+        if self._state is State.OPEN and has_data:
+            await self._send(get_send_event(reply))
+        if self._state is State.OPEN and reply.get("close"):
+            await self._close(reply["close"])
+
+    async def _decide(self, reply, has_data):
+        accept = reply.get("accept")
+        if accept or (accept is None and has_data):
+            self._state = State.OPEN
+            event = {"type": "websocket.accept"}
+            if reply.get("subprotocol"):
+                event["subprotocol"] = reply["subprotocol"]
+            await self._send(event)
+        elif accept is False or reply.get("close"):
+            self._state = State.CLOSED
+            code = reply.get("close")
+            busy = code == TRY_AGAIN_LATER
+            await self._refuse(503 if busy else 403, "Connection refused.")
+
+    async def _close(self, close):
+        self._state = State.CLOSING
+        self._waiting.clear()
+        code = NORMAL if close is True else close
+        self._close_code = code
+        await self._send({"type": "websocket.close", "code": code})
+
+    async def _refuse(self, status, reason):
+        """
+        Refuse the handshake: with the status if the server can, else as it does.
+        """
+        self._state = State.CLOSED
+        if "websocket.http.response" not in (self._scope.get("extensions") or {}):
+            code = TRY_AGAIN_LATER if status == 503 else POLICY_VIOLATION
+            await self._send({"type": "websocket.close", "code": code})
+            return
+        body = f"{reason}\n".encode()
+        headers = [
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        kind = "websocket.http.response"
+        await self._send(
+            {"type": f"{kind}.start", "status": status, "headers": headers}
+        )
+        await self._send({"type": f"{kind}.body", "body": body})
+
+    def _get_handshake(self):
+        scope = self._scope
+        return {
+            "scheme": scope.get("scheme", "ws"),
+            "query_string": scope.get("query_string", b""),
+            "root_path": scope.get("root_path", ""),
+            "headers": [[bytes(n).lower(), bytes(v)] for n, v in scope["headers"]],
+            "client": list(scope["client"]) if scope.get("client") else None,
+            "server": list(scope["server"]) if scope.get("server") else None,
+            "subprotocols": list(scope.get("subprotocols", [])),
+        }

@@ -1,0 +1,190 @@
+"""
+The channel layers of this process, by their alias in CHANNEL_LAYERS.
+
+In: an alias, from Channel, Group, workers and a project's asgi.py.
+Out: one ChannelLayerWrapper per alias and process, around the backend.
+"""
+
+import threading
+
+from django.channels.exceptions import InvalidChannelLayerError
+from django.channels.routing import Router
+from django.conf import settings
+from django.core.signals import setting_changed
+from django.utils.functional import cached_property
+from django.utils.module_loading import import_string
+
+DEFAULT_CHANNEL_LAYER = "default"
+
+_KNOWN_KEYS = {"BACKEND", "ROUTING", "CONFIG", "TEST_CONFIG"}
+
+
+class ChannelLayerWrapper:
+    """
+    A channel layer with its alias and routing, as configured.
+
+    Whatever it does not define itself, it takes from the layer. It is an
+    ASGI 3 application that puts what a server receives onto the layer.
+    """
+
+    def __init__(self, channel_layer, alias, routing):
+        self.channel_layer = channel_layer
+        self.alias = alias
+        self.routing = routing
+
+    def __getattr__(self, name):
+        return getattr(self.channel_layer, name)
+
+    def __str__(self):
+        backend = type(self.channel_layer)
+        return f"{self.alias} ({backend.__module__}.{backend.__qualname__})"
+
+    def __repr__(self):
+        return f"<{type(self).__name__}: {self}>"
+
+    async def __call__(self, scope, receive, send):
+        """Serve one ASGI 3 connection; see interface/application.py."""
+        await self._application(scope, receive, send)
+
+    @cached_property
+    def router(self):
+        """The Router of the layer's ROUTING, default routes included."""
+        return Router(self.routing, with_defaults=True)
+
+    @cached_property
+    def _application(self):
+        from django.channels.interface.application import get_bus_application
+
+        return get_bus_application(self)
+
+    def local_only(self):
+        """Return whether only this process sees what is sent."""
+        return not self.channel_layer.spans_processes
+
+
+class ChannelLayerManager:
+    """
+    Builds each configured layer once, when it is first asked for.
+
+    Unlike database connections, layers belong to the process: every thread
+    and event loop shares them.
+    """
+
+    def __init__(self):
+        self.backends = {}
+        self._lock = threading.RLock()
+
+    @property
+    def configs(self):
+        """The CHANNEL_LAYERS setting."""
+        return settings.CHANNEL_LAYERS
+
+    def __getitem__(self, alias):
+        try:
+            return self.backends[alias]
+        except KeyError:
+            pass
+        with self._lock:
+            if alias not in self.backends:
+                self.backends[alias] = self.make_backend(alias)
+            return self.backends[alias]
+
+    def __contains__(self, alias):
+        return alias in self.configs
+
+    def __iter__(self):
+        return iter(self.configs)
+
+    def make_backend(self, alias):
+        """
+        Return a new layer for an alias, built with its CONFIG.
+
+        Raise InvalidChannelLayerError if its configuration does not allow it.
+        """
+        return self._make(alias, self._get_config(alias).get("CONFIG", {}))
+
+    def make_test_backend(self, alias):
+        """
+        Return a new layer for an alias, built with its TEST_CONFIG.
+
+        Raise InvalidChannelLayerError if its configuration does not allow it.
+        """
+        config = self._get_config(alias)
+        if "TEST_CONFIG" not in config:
+            raise InvalidChannelLayerError(
+                f"No TEST_CONFIG specified for {alias} in CHANNEL_LAYERS."
+            )
+        return self._make(alias, config["TEST_CONFIG"])
+
+    def set(self, alias, layer):
+        """
+        Put a layer in an alias' place, or take it away if ``layer`` is None.
+
+        Return what stood there before, None if nothing did.
+        """
+        with self._lock:
+            old = self.backends.pop(alias, None)
+            if layer is not None:
+                self.backends[alias] = layer
+            return old
+
+    def close_all(self):
+        """Close every layer of this process; the next use builds it anew."""
+        with self._lock:
+            layers, self.backends = list(self.backends.values()), {}
+        for layer in layers:
+            layer.close()
+
+    def _get_config(self, alias):
+        try:
+            config = self.configs[alias]
+        except KeyError:
+            known = ", ".join(self.configs) or "none at all"
+            raise InvalidChannelLayerError(
+                f"The channel layer {alias!r} is not in CHANNEL_LAYERS, which "
+                f"has {known}."
+            ) from None
+        if not isinstance(config, dict):
+            raise InvalidChannelLayerError(
+                f"CHANNEL_LAYERS[{alias!r}] must be a dict, not {config!r}."
+            )
+        if unknown := set(config) - _KNOWN_KEYS:
+            raise InvalidChannelLayerError(
+                f"CHANNEL_LAYERS[{alias!r}] has unknown keys: "
+                f"{', '.join(sorted(unknown))}. It knows "
+                f"{', '.join(sorted(_KNOWN_KEYS))}."
+            )
+        for key in ("BACKEND", "ROUTING"):
+            if key not in config:
+                raise InvalidChannelLayerError(
+                    f"No {key} specified for {alias} in CHANNEL_LAYERS."
+                )
+        return config
+
+    def _make(self, alias, options):
+        config = self._get_config(alias)
+        backend = config["BACKEND"]
+        try:
+            backend_class = import_string(backend)
+        except (ImportError, AttributeError) as error:
+            raise InvalidChannelLayerError(
+                f"Cannot import BACKEND {backend!r} specified for {alias}: {error}"
+            ) from error
+        try:
+            layer = backend_class(**options)
+        except TypeError as error:
+            raise InvalidChannelLayerError(
+                f"Cannot configure {backend} for {alias} with {options!r}: {error}"
+            ) from error
+        return ChannelLayerWrapper(layer, alias, config["ROUTING"])
+
+
+channel_layers = ChannelLayerManager()
+
+
+def _forget_layers(*, setting, **kwargs):
+    if setting == "CHANNEL_LAYERS":
+        channel_layers.close_all()
+
+
+setting_changed.connect(_forget_layers)

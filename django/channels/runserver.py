@@ -1,0 +1,313 @@
+"""
+What runserver does beyond upstream's: it serves sockets too, through Daphne.
+
+In: the calls that the core runserver command makes.
+Out: the application of asgi.py, served by daphne_server.py.
+"""
+
+import argparse
+import contextlib
+import math
+import os
+import signal
+import socket
+import sys
+import threading
+from functools import partial
+from importlib import metadata
+
+from django.channels.layers import DEFAULT_CHANNEL_LAYER, channel_layers
+from django.channels.limits import get_limits, limit_error
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import CommandError
+from django.core.servers.basehttp import WSGIServer
+from django.utils import autoreload
+from django.utils.version import get_version_tuple
+
+MINIMUM_DAPHNE = "4.2.2"
+INSTALL_DAPHNE = f'python -m pip install "daphne>={MINIMUM_DAPHNE}"'
+
+WORKER_THREADS = 4
+
+# Connections that the kernel accepts while the server is busy.
+BACKLOG = 128
+
+# Seconds that the autoreloader's parent process, told to end by Ctrl-C, gives
+# the serving process to end by itself. Without, subprocess kills it after 0.25.
+CHILD_SECONDS = 1.5
+
+# The option and the limit that it stands for.
+LIMIT_OPTIONS = {
+    "http_timeout": "HTTP_RESPONSE_SECONDS",
+    "websocket_handshake_timeout": "WEBSOCKET_HANDSHAKE_SECONDS",
+}
+
+# The classes whose get_handler() knows ASGI; any other's returns a WSGI handler.
+ASGI_HANDLER_MODULES = {
+    "django.core.management.commands.runserver",
+    "django.contrib.staticfiles.management.commands.runserver",
+}
+
+# The servers of this process that have not stopped: one at most.
+_servers = []
+
+
+# What the command line may say.
+
+
+def seconds(value):
+    """Return the number of seconds that an option's text stands for."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(
+            f"{value!r} is not a number of seconds above 0."
+        )
+    return number
+
+
+def add_arguments(command, parser):
+    """Add the options, unless a subclass brings its own server and options."""
+    if command.server_cls is not WSGIServer:
+        return
+    parser.add_argument(
+        "--noasgi",
+        action="store_false",
+        dest="use_asgi",
+        help="Serve HTTP only, through Django's WSGI server.",
+    )
+    parser.add_argument(
+        "--noworker",
+        action="store_false",
+        dest="run_worker",
+        help=(
+            "Put every request and socket event onto the channel layer, for "
+            "processes started by runworker, and consume nothing here."
+        ),
+    )
+    parser.add_argument(
+        "--http-timeout",
+        "--http_timeout",
+        type=seconds,
+        metavar="SECONDS",
+        help=(
+            "Answer 503 to a request whose response has not begun by then. The "
+            "default is HTTP_RESPONSE_SECONDS of CHANNEL_LIMITS."
+        ),
+    )
+    parser.add_argument(
+        "--websocket-handshake-timeout",
+        "--websocket_handshake_timeout",
+        type=seconds,
+        metavar="SECONDS",
+        help=(
+            "Refuse a socket that no consumer has accepted by then. The default "
+            "is WEBSOCKET_HANDSHAKE_SECONDS of CHANNEL_LIMITS."
+        ),
+    )
+
+
+def check_options(command, options):
+    """Raise CommandError for options that cannot be served."""
+    for limit, value in _limit_overrides(options).items():
+        if error := limit_error(limit, value):
+            raise CommandError(error)
+    if options.get("run_worker", True) or not _serves_asgi(command, options):
+        return
+    try:
+        layer = channel_layers[DEFAULT_CHANNEL_LAYER]
+    except ImproperlyConfigured as error:
+        raise CommandError(str(error)) from error
+    if not layer.spans_processes:
+        raise CommandError(
+            f"--noworker needs a channel layer that spans processes, which "
+            f"{layer} does not: no worker could read what it is sent."
+        )
+
+
+def _limit_overrides(options):
+    return {
+        limit: options[option]
+        for option, limit in LIMIT_OPTIONS.items()
+        if options.get(option) is not None
+    }
+
+
+# Which server it is.
+
+
+def choose_server(command, options):
+    """
+    Return the options with the choice made, ``asgi_handler``.
+
+    Tell in one line why sockets are not served if nobody asked for that.
+    """
+    asked_for_wsgi = not options.get("use_asgi", True)
+    obstacle = None if asked_for_wsgi else _obstacle(command)
+    if obstacle:
+        line = f"WebSockets are not served: {obstacle}"
+        command.stdout.write(command.style.WARNING(line))
+    return {**options, "asgi_handler": _serves_asgi(command, options)}
+
+
+def _serves_asgi(command, options):
+    return options.get("use_asgi", True) and _obstacle(command) is None
+
+
+def _obstacle(command):
+    """Return why only WSGI can be served, None if nothing is in the way."""
+    custom = _customized(command)
+    if DEFAULT_CHANNEL_LAYER not in settings.CHANNEL_LAYERS:
+        # A project that has nothing to do with channels need not hear of them
+        # each time it starts a server of its own.
+        return "" if custom else 'set CHANNEL_LAYERS["default"] in your settings.'
+    if custom:
+        return f"{custom} is made for WSGI."
+    try:
+        version = metadata.version("daphne")
+    except metadata.PackageNotFoundError:
+        return f"install Daphne ({INSTALL_DAPHNE})."
+    if get_version_tuple(version) < get_version_tuple(MINIMUM_DAPHNE):
+        return f"Daphne {version} is too old ({INSTALL_DAPHNE})."
+    return None
+
+
+def _customized(command):
+    """Return what a subclass replaced that only fits WSGI, None if nothing."""
+    owner = type(command)
+    if command.server_cls is not WSGIServer:
+        return f"{owner.__module__}.{owner.__qualname__}.server_cls"
+    if owner.get_handler.__module__ not in ASGI_HANDLER_MODULES:
+        return f"{owner.__module__}.{owner.__qualname__}.get_handler()"
+    return None
+
+
+def get_handler(options):
+    """Return the ASGI application if choose_server() chose it, else None."""
+    if not options.get("asgi_handler"):
+        return None
+    from django.channels.asgi import get_development_application
+
+    return get_development_application(
+        DEFAULT_CHANNEL_LAYER,
+        threads=_thread_count(options),
+        limits=get_limits(**_limit_overrides(options)),
+        workers=options["run_worker"],
+    )
+
+
+def get_run(command, options, wsgi_run):
+    """Return the function that serves the handler of choose_server()'s choice."""
+    if not options["asgi_handler"]:
+        return wsgi_run
+    return partial(run, command, options)
+
+
+def _thread_count(options):
+    return WORKER_THREADS if options["use_threading"] else 1
+
+
+# Serving.
+
+
+def run(command, options, addr, port, handler, ipv6=False, on_bind=None, **kwargs):
+    """
+    Serve an ASGI handler until the process is told to end.
+
+    Raise OSError if the address cannot be bound, as upstream's run() does.
+    """
+    from django.channels.daphne_server import DevelopmentServer
+
+    # Static files are served by a handler around the application.
+    application = handler if hasattr(handler, "start") else handler.application
+    listener = bind(addr, port, ipv6)
+    server = DevelopmentServer(
+        handler,
+        listener,
+        limits=get_limits(**_limit_overrides(options)),
+        root_path=settings.FORCE_SCRIPT_NAME or "",
+        stop_application=application.stop,
+    )
+    _servers.append(server)
+    try:
+        application.start()
+        on_bind(listener.getsockname()[1])
+        command.stdout.write(_layer_line(application.layer, options))
+        _end_on_sigterm()
+        server.serve()
+    finally:
+        stop_servers()
+
+
+def bind(addr, port, ipv6=False):
+    """Return a socket that listens, bound as upstream's server binds its own."""
+    listener = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET)
+    try:
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((addr, port))
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OverflowError as error:
+        listener.close()
+        raise OSError(f"{port} is not a port number: {error}") from error
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def stop_servers():
+    """Close what is open, within a bound; do nothing if nothing serves."""
+    while _servers:
+        with contextlib.suppress(IndexError):
+            _servers.pop().shut_down()
+
+
+def _layer_line(layer, options):
+    if not options["run_worker"]:
+        return f"Channel layer {layer}, no worker threads: start manage.py runworker"
+    threads = _thread_count(options)
+    noun = "worker thread" if threads == 1 else "worker threads"
+    return f"Channel layer {layer}, {threads} {noun}"
+
+
+# How the process ends.
+
+
+def run_with_reloader(command, options):
+    """
+    Run the command's inner_run() under the autoreloader.
+
+    However the serving process ends, its sockets are closed first.
+    """
+    is_child = os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true"
+    if not is_child and _serves_asgi(command, options):
+        _end_after_child()
+    try:
+        autoreload.run_with_reloader(command.inner_run, **options)
+    finally:
+        stop_servers()
+
+
+def _end_after_child():
+    """Let a first Ctrl-C wait for the serving process, which got it as well."""
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGINT, _await_child)
+
+
+def _await_child(signum, frame):
+    # From now on either signal raises KeyboardInterrupt: a second Ctrl-C, or
+    # the alarm when the serving process has not ended in time.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, CHILD_SECONDS)
+
+
+def _end_on_sigterm():
+    """Let SIGTERM end the process in order, as the autoreloader does."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(0))

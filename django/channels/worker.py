@@ -1,0 +1,246 @@
+"""
+Workers: threads that receive messages and run consumers.
+
+In: messages from the layer, or straight from a connection's lane.
+Out: calls of consumers, and what they sent once they succeeded.
+"""
+
+import logging
+import signal
+import threading
+import time
+from fnmatch import fnmatchcase
+
+from django.channels.exceptions import ChannelFull, ConsumeLater, DenyConnection
+from django.channels.message import Message
+from django.channels.outbox import Outbox, send_patiently
+from django.channels.signals import (
+    consumer_finished,
+    consumer_started,
+    worker_process_ready,
+    worker_ready,
+)
+
+# Seconds that a receive waits before the worker looks whether to stop.
+RECEIVE_SECONDS = 1.0
+# Seconds until a receive is tried again after the layer failed, and the most.
+FIRST_BACKOFF_SECONDS = 0.1
+LAST_BACKOFF_SECONDS = 5.0
+# Seconds before a message whose consumer raised ConsumeLater is sent again.
+RETRY_DELAY_SECONDS = 0.05
+# How often a message whose consumer raised ConsumeLater is tried again.
+MESSAGE_RETRIES = 10
+# The key that counts those tries in a message's content.
+RETRIES_KEY = "__retries__"
+
+logger = logging.getLogger("django.channels.worker")
+
+
+class Worker:
+    """
+    Runs the consumers of one layer, a message at a time.
+
+    ``channel_layer`` is a ChannelLayerWrapper; ``callback(channel, message)``
+    is called before each consumer. ``only_channels`` and ``exclude_channels``
+    are globs that choose among the channels of the routing: first only, then
+    exclude.
+    """
+
+    def __init__(
+        self,
+        channel_layer,
+        callback=None,
+        message_retries=MESSAGE_RETRIES,
+        only_channels=None,
+        exclude_channels=None,
+    ):
+        self.channel_layer = channel_layer
+        self.callback = callback
+        self.message_retries = message_retries
+        self.only_channels = only_channels
+        self.exclude_channels = exclude_channels
+        self.termed = threading.Event()
+
+    def apply_channel_filters(self, channels):
+        """Return the sorted names among ``channels`` that this worker takes."""
+        return sorted(
+            name
+            for name in channels
+            if (not self.only_channels or _matches(name, self.only_channels))
+            and not _matches(name, self.exclude_channels or ())
+        )
+
+    def ready(self):
+        """Tell that this worker is about to receive."""
+        worker_ready.send(sender=type(self))
+
+    def stop(self):
+        """Have run() return when the current consumer has finished."""
+        self.termed.set()
+
+    def run(self):
+        """
+        Receive and consume messages until stop() is called.
+
+        Faults of the layer are logged and tried again; nothing that a consumer
+        raises ends it.
+        """
+        channels = self.apply_channel_filters(self.channel_layer.router.channels)
+        if not channels:
+            logger.error("No channel of the routing is left for this worker.")
+            return
+        backoff = FIRST_BACKOFF_SECONDS
+        while not self.termed.is_set():
+            try:
+                channel, content = self.channel_layer.receive(
+                    channels, block=True, timeout=RECEIVE_SECONDS
+                )
+            except Exception:
+                logger.exception("Cannot receive from layer %s.", self.channel_layer)
+                self.termed.wait(backoff)
+                backoff = min(backoff * 2, LAST_BACKOFF_SECONDS)
+                continue
+            backoff = FIRST_BACKOFF_SECONDS
+            if channel is not None:
+                self.consume(channel, content)
+
+    def consume(self, channel, content):
+        """
+        Route one message, run its consumer and send what it sent.
+
+        Whatever goes wrong is logged; a client that waits for an answer to
+        websocket.connect or http.request gets one.
+        """
+        try:
+            self._consume(channel, content)
+        except Exception:
+            logger.exception("Cannot process a message on %s.", channel)
+            self._answer_failure(channel, content)
+
+    def _consume(self, channel, content):
+        retries = content.pop(RETRIES_KEY, 0)
+        message = Message(content, channel, self.channel_layer)
+        found = self.channel_layer.router.match(message)
+        if found is None:
+            logger.error(
+                "Could not find match for message on %s! Check your routing.", channel
+            )
+            return
+        consumer, kwargs = found
+        if self.callback:
+            self.callback(channel, message)
+        consumer_started.send(sender=type(self), environ={})
+        try:
+            self._run(consumer, message, kwargs)
+        except DenyConnection as denial:
+            self._deny(consumer, message, denial)
+        except ConsumeLater:
+            self._retry(channel, content, retries)
+        except Exception:
+            logger.exception("Error processing message with consumer %s:", consumer)
+            self._answer_failure(channel, content)
+        finally:
+            consumer_finished.send(sender=type(self))
+
+    def _run(self, consumer, message, kwargs):
+        outbox = Outbox()
+        with outbox.collecting():
+            consumer(message, **kwargs)
+        outbox.flush()
+
+    def _deny(self, consumer, message, denial):
+        if message.channel.name != "websocket.connect":
+            logger.error(
+                "Consumer %s raised DenyConnection on %s: only a consumer of "
+                "websocket.connect can.",
+                consumer,
+                message.channel,
+            )
+            return
+        if str(denial):
+            logger.warning("Denied a socket: %s", denial)
+        self._reply(message.content, {"accept": False})
+
+    def _retry(self, channel, content, retries):
+        if retries >= self.message_retries:
+            logger.warning(
+                "Exceeded number of retries for message on channel %s: dropped after "
+                "%d.",
+                channel,
+                retries,
+            )
+            return
+        self.termed.wait(RETRY_DELAY_SECONDS)
+        again = {**content, RETRIES_KEY: retries + 1}
+        send_patiently(self.channel_layer, [(channel, again)])
+
+    def _answer_failure(self, channel, content):
+        """Have a client that waits for an answer hear that there is none."""
+        if channel == "websocket.connect":
+            self._reply(content, {"accept": False})
+        elif channel == "http.request":
+            headers = [[b"Content-Type", b"text/plain; charset=utf-8"]]
+            body = b"Internal Server Error\n"
+            self._reply(content, {"status": 500, "headers": headers, "content": body})
+
+    def _reply(self, content, reply):
+        try:
+            self.channel_layer.send(content["reply_channel"], reply)
+        except ChannelFull:
+            logger.error("No room for a reply to %s.", content.get("path"))
+
+
+class WorkerGroup:
+    """
+    Several workers in threads of this process. See Worker for the arguments.
+    """
+
+    def __init__(self, channel_layer, n_threads=1, **options):
+        self.workers = [Worker(channel_layer, **options) for _ in range(n_threads)]
+        self._threads = []
+        self._stopped = threading.Event()
+
+    def start(self):
+        """Start the threads, and tell that they are ready."""
+        worker_process_ready.send(sender=Worker)
+        for number, worker in enumerate(self.workers, 1):
+            thread = threading.Thread(
+                target=self._run, args=(worker,), name=f"channels-worker-{number}"
+            )
+            thread.daemon = True
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self, timeout):
+        """
+        Let running consumers finish, for ``timeout`` seconds at the most.
+
+        Return whether they did. What no consumer has begun stays on the layer.
+        """
+        deadline = time.monotonic() + timeout
+        for worker in self.workers:
+            worker.stop()
+        for thread in self._threads:
+            thread.join(max(0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def run(self, timeout):
+        """
+        Work until SIGTERM or SIGINT, then stop within ``timeout`` seconds.
+
+        Return whether every running consumer could finish. Call it on the main
+        thread.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *args: self._stopped.set())
+        self.start()
+        self._stopped.wait()
+        return self.stop(timeout)
+
+    def _run(self, worker):
+        worker.ready()
+        worker.run()
+
+
+def _matches(name, globs):
+    return any(fnmatchcase(name, glob) for glob in globs)

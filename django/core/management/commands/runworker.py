@@ -1,0 +1,60 @@
+from django.channels.checks import check_spans_processes
+from django.channels.layers import DEFAULT_CHANNEL_LAYER, channel_layers
+from django.channels.worker import WorkerGroup
+from django.core.management.base import BaseCommand, CommandError
+
+# Seconds that running consumers have to finish when the command is stopped.
+STOP_SECONDS = 30
+
+
+class Command(BaseCommand):
+    help = "Runs the consumers of a channel layer."
+
+    def add_arguments(self, parser):
+        parser.add_argument(
+            "--layer",
+            default=DEFAULT_CHANNEL_LAYER,
+            help="Alias of the channel layer in CHANNEL_LAYERS (default: default).",
+        )
+        parser.add_argument(
+            "--only-channels",
+            action="append",
+            metavar="GLOB",
+            help="Take only channels that match; can be repeated.",
+        )
+        parser.add_argument(
+            "--exclude-channels",
+            action="append",
+            metavar="GLOB",
+            help="Leave out channels that match; can be repeated.",
+        )
+        parser.add_argument(
+            "--threads",
+            type=int,
+            default=1,
+            help="How many messages are consumed at once (default: 1).",
+        )
+
+    def handle(self, *args, **options):
+        alias = options["layer"]
+        if alias not in channel_layers:
+            known = ", ".join(channel_layers) or "none at all"
+            raise CommandError(
+                f"There is no channel layer {alias!r}: CHANNEL_LAYERS has {known}."
+            )
+        if options["threads"] < 1:
+            raise CommandError(
+                f"--threads must be 1 or more, not {options['threads']}."
+            )
+        layer = channel_layers[alias]
+        if errors := check_spans_processes(layer):
+            raise CommandError(f"{errors[0].msg} {errors[0].hint}")
+        self.stdout.write(f"Running worker against channel layer {layer}.")
+        group = WorkerGroup(
+            layer,
+            n_threads=options["threads"],
+            only_channels=options["only_channels"],
+            exclude_channels=options["exclude_channels"],
+        )
+        if not group.run(STOP_SECONDS):
+            raise CommandError(f"A consumer did not finish within {STOP_SECONDS} s.")
