@@ -27,13 +27,16 @@ STOP_SECONDS = 1.0
 CLOSE_SECONDS = 0.4
 
 # Seconds in which what is left on the loop must notice its cancellation.
-CANCEL_SECONDS = 0.2
+CANCEL_SECONDS = 0.1
 
 # The close code of a server that goes away.
 GOING_AWAY = 1001
 
 # Bytes of a request's body that the application is given at a time.
 BODY_CHUNK_BYTES = 64 * 1024
+
+# What a client that takes the server for an HTTPS one begins with.
+TLS_HANDSHAKE = b"\x16\x03"
 
 # What a socket event is logged as, and the status that chooses level and color.
 SOCKET_EVENTS = {
@@ -90,11 +93,10 @@ class DevelopmentServer(Server):
         self.endpoints = []
         self._listener = listener
         self._stop_application = stop_application
-        self._thread = threading.Thread(
-            target=self._run, name="channels-server", daemon=True
-        )
         self._failure = None
-        self._stopping = threading.Lock()
+        # Not Thread.join(): a KeyboardInterrupt in it marks the thread as ended.
+        self._ended = threading.Event()
+        self._ended.set()
 
     def serve(self):
         """
@@ -102,23 +104,25 @@ class DevelopmentServer(Server):
 
         The loop has a thread of its own, so that neither interrupts it.
         """
-        self._thread.start()
-        self._thread.join()
+        self._ended.clear()
+        threading.Thread(target=self._run, name="channels-server", daemon=True).start()
+        self._ended.wait()
         if self._failure is not None:
             raise self._failure
 
     def shut_down(self):
         """Stop serving, within STOP_SECONDS."""
         deadline = time.monotonic() + STOP_SECONDS
-        if self._thread.is_alive():
+        if not self._ended.is_set():
             # Sockets first: their disconnect messages are then on the way.
             self._on_loop(self._close_connections(), STOP_SECONDS)
         # Then the consumers, while the loop still carries what they send.
         self._stop_application(max(0, deadline - time.monotonic()))
-        if self._thread.is_alive():
+        if not self._ended.is_set():
             # The loop last, with nothing left on it.
             self._on_loop(self._end_loop(), 2 * CANCEL_SECONDS)
-            self._thread.join(CANCEL_SECONDS)
+            self._ended.wait(CANCEL_SECONDS)
+        self._listener.close()
 
     def kill_all_applications(self):
         """Do nothing: shut_down() ended them before the reactor stopped."""
@@ -128,9 +132,13 @@ class DevelopmentServer(Server):
             self.run()
         except BaseException as error:
             self._failure = error
+        finally:
+            self._ended.set()
 
     def _listen(self):
         self.ws_factory.protocol = SocketProtocol
+        build = self.http_factory.buildProtocol
+        self.http_factory.buildProtocol = lambda address: _with_tls_hint(build(address))
         self._port = reactor.adoptStreamPort(
             self._listener.fileno(), self._listener.family, self.http_factory
         )
@@ -169,6 +177,22 @@ class DevelopmentServer(Server):
         if tasks:
             await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
         reactor.stop()
+
+
+def _with_tls_hint(protocol):
+    """Have an HTTP connection say so, and end, if its client speaks TLS."""
+    receive = protocol.dataReceived
+
+    def receive_first(data):
+        protocol.dataReceived = receive
+        if data.startswith(TLS_HANDSHAKE):
+            logger.error("A client speaks HTTPS, which runserver does not: use http://")
+            protocol.transport.loseConnection()
+        else:
+            receive(data)
+
+    protocol.dataReceived = receive_first
+    return protocol
 
 
 def log_action(protocol, action, details):

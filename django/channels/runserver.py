@@ -35,7 +35,7 @@ BACKLOG = 128
 
 # Seconds that the autoreloader's parent process, told to end by Ctrl-C, gives
 # the serving process to end by itself. Without, subprocess kills it after 0.25.
-CHILD_SECONDS = 1.5
+CHILD_SECONDS = 1.4
 
 # The option and the limit that it stands for.
 LIMIT_OPTIONS = {
@@ -194,7 +194,7 @@ def get_handler(options):
     return get_development_application(
         DEFAULT_CHANNEL_LAYER,
         threads=_thread_count(options),
-        limits=get_limits(**_limit_overrides(options)),
+        limits=_limit_overrides(options),
         workers=options["run_worker"],
     )
 
@@ -234,8 +234,8 @@ def run(command, options, addr, port, handler, ipv6=False, on_bind=None, **kwarg
     _servers.append(server)
     try:
         application.start()
-        on_bind(listener.getsockname()[1])
         command.stdout.write(_layer_line(application.layer, options))
+        on_bind(listener.getsockname()[1])
         _end_on_sigterm()
         server.serve()
     finally:
@@ -262,9 +262,23 @@ def bind(addr, port, ipv6=False):
 
 def stop_servers():
     """Close what is open, within a bound; do nothing if nothing serves."""
-    while _servers:
-        with contextlib.suppress(IndexError):
-            _servers.pop().shut_down()
+    with _ctrl_c_ignored():
+        while _servers:
+            with contextlib.suppress(IndexError):
+                _servers.pop().shut_down()
+
+
+@contextlib.contextmanager
+def _ctrl_c_ignored():
+    """Let an impatient second Ctrl-C not interrupt an end that is bounded."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _layer_line(layer, options):
