@@ -1,0 +1,186 @@
+"""The actions behind the steps of ./scripts/test."""
+
+import os
+import shutil
+from functools import partial
+from pathlib import Path
+
+from . import ROOT, system_packages, upstream
+from .environment import VirtualEnvironment
+from .errors import ToolError
+from .outcomes import Outcomes
+from .steps import StepFailed
+from .upstream_suite import (
+    LABELS,
+    LABELS_SECONDS,
+    RECORDING,
+    SUITE_SECONDS,
+    Tree,
+    TreeTests,
+    UpstreamComparison,
+)
+
+SCRIPTS = ROOT / "scripts"
+REQUIREMENTS = ROOT / "tests" / "requirements" / "channels.txt"
+WORK = ROOT / ".cache"  # Git-ignored; may be deleted at any time.
+OUR_LABEL = "channels_tests"
+SLOW_TAGS = ("browser", "slow")  # Tests that take seconds each.
+LINTED = ("django", "tests", "scripts", "examples", "docs", "setup.py")
+OUR_TESTS_SECONDS = 1200
+CHECK_SECONDS = 600  # Building the tree, and every check that is no test run.
+
+
+def count_of(number, noun):
+    """Return a number with its noun, in the plural where that is right."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def in_ci():
+    return os.environ.get("CI", "").lower() in ("1", "true")
+
+
+class Checks:
+    """
+    Everything that ./scripts/test can check with one Python.
+
+    Each public method is an action: it takes its step and returns a remark.
+    """
+
+    def __init__(self, python):
+        self.environment = VirtualEnvironment(f"test-{python.minor}", python)
+        self.runner = TreeTests(self.environment, WORK / "outcomes")
+        self.pin = upstream.read_pin(ROOT)
+        self.pristine = Tree("pristine", WORK / self.pin.directory)
+        self.built = Tree("built", ROOT / "build")
+        self.ours = []
+
+    def install_environment(self, step):
+        wheels = ["--only-binary", ":all:", "--requirement", REQUIREMENTS]
+        done = self.environment.install(wheels, [REQUIREMENTS], step.log)
+        count = count_of(len(self.environment.packages()), "package")
+        return f"{'installed' if done else 'kept'} {count}"
+
+    def install_browser(self, step):
+        """Install the browser; without one, browser tests skip, but not in CI."""
+        missing = system_packages.missing(system_packages.BROWSER_PACKAGES)
+        if not missing:
+            return "Chromium and its driver are there"
+        try:
+            system_packages.install(missing, step.log)
+        except ToolError as error:
+            if in_ci():
+                raise
+            return f"browser tests will be skipped: {error}"
+        return f"installed {' and '.join(missing)}"
+
+    def build_tree(self, step):
+        self.run_script(step, "build_tree.py")
+        return self.prepare_pristine()
+
+    def prepare_pristine(self):
+        """Unpack the pinned release, untouched, for the other side of comparisons."""
+        stamp = WORK / f"{self.pin.directory}.sha256"
+        if stamp.exists() and stamp.read_text() == self.pin.sha256:
+            return "pristine Django is there"
+        download = partial(upstream.download, python=self.environment.python)
+        archive = upstream.fetch(self.pin, WORK, download)
+        shutil.rmtree(self.pristine.path, ignore_errors=True)
+        upstream.unpack(archive, self.pristine.path)
+        stamp.write_text(self.pin.sha256)
+        return f"pristine {self.pin.directory} unpacked"
+
+    def run_our_tests(self, step, seed=None, quick=False):
+        shuffle = "--shuffle" if seed is None else f"--shuffle={seed}"
+        options = ["--parallel=auto", shuffle]
+        if quick:
+            options += [f"--exclude-tag={tag}" for tag in SLOW_TAGS]
+        outcomes = self.runner.run(
+            step,
+            self.built,
+            [OUR_LABEL],
+            options=options,
+            timeout=OUR_TESTS_SECONDS,
+            live=True,
+        )
+        return self.judge(outcomes)
+
+    def run_tooling_tests(self, step):
+        result = WORK / "outcomes" / "tooling.json"
+        result.parent.mkdir(parents=True, exist_ok=True)
+        result.unlink(missing_ok=True)
+        step.run(
+            [self.environment.python, RECORDING / "outcome_main.py", SCRIPTS],
+            env=self.environment.environ(OUTCOMES_FILE=str(result)),
+            cwd=ROOT,
+            timeout=OUR_TESTS_SECONDS,
+            live=True,
+        )
+        return self.judge(Outcomes.read(result))
+
+    def judge(self, outcomes):
+        """Remember outcomes of our tests for the last line; fail on a bad one."""
+        self.ours.append(outcomes)
+        passed, failed, skipped = outcomes.count()
+        remark = f"{passed} passed, {failed} failed, {skipped} skipped"
+        if failed:
+            raise StepFailed(remark)
+        if not passed:
+            raise StepFailed(f"No test ran to its end: {remark}.")
+        return remark
+
+    def run_script(self, step, name, argument=None):
+        """Run a script of ours; its last line of output is the remark."""
+        step.check(
+            [
+                self.environment.python,
+                SCRIPTS / name,
+                *([argument] if argument else []),
+            ],
+            env=self.environment.environ(),
+            cwd=ROOT,
+            timeout=CHECK_SECONDS,
+        )
+        lines = step.log.read_text(errors="replace").splitlines()
+        return lines[-1] if len(lines) > 1 else ""
+
+    def run_linters(self, step):
+        paths = [ROOT / name for name in LINTED if (ROOT / name).exists()]
+        commands = [
+            ["black", "--check", "--quiet", *paths, *script_files()],
+            ["isort", "--check-only", *paths, *script_files()],
+            ["flake8", *paths, *script_files()],
+        ]
+        failed = []
+        for name, *arguments in commands:
+            code = step.run(
+                [self.environment.python, "-m", name, *arguments],
+                env=self.environment.environ(),
+                cwd=ROOT,
+                timeout=CHECK_SECONDS,
+            )
+            failed += [name] if code else []
+        if failed:
+            raise StepFailed(f"{' and '.join(failed)} found something.")
+        return "black, isort and flake8 found nothing"
+
+    def compare_labels(self, step):
+        return self.comparison().run(step, LABELS, LABELS_SECONDS)
+
+    def compare_suite(self, step):
+        return self.comparison().run(step, self.pristine.labels(), SUITE_SECONDS)
+
+    def comparison(self):
+        return UpstreamComparison(
+            self.runner, self.pristine, self.built, WORK / "answers", self.pin.version
+        )
+
+
+def script_files():
+    """Return our Python scripts without a suffix, which linters do not find."""
+    files = [path for path in SCRIPTS.iterdir() if path.is_file() and not path.suffix]
+    return [path for path in files if "python" in first_line(path)]
+
+
+def first_line(path):
+    with Path(path).open(encoding="utf-8") as file:
+        return file.readline()

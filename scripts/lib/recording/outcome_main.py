@@ -1,0 +1,21 @@
+"""
+Run the tests of the scripts and write the outcome of every test to a file.
+
+The argument is the folder of the scripts; their tests are in ``tests`` there.
+"""
+
+import sys
+import unittest
+
+from outcome_result import OutcomeResult
+
+if __name__ == "__main__":
+    scripts = sys.argv[1]
+    sys.path[0] = scripts
+    suite = unittest.defaultTestLoader.discover(
+        f"{scripts}/tests", top_level_dir=scripts
+    )
+    runner = unittest.TextTestRunner(resultclass=OutcomeResult, stream=sys.stdout)
+    result = runner.run(suite)
+    result.write()
+    sys.exit(not result.wasSuccessful())
