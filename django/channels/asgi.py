@@ -8,6 +8,7 @@ goes onto the layer, and workers elsewhere answer.
 
 import os
 import threading
+import time
 
 import django
 from django.channels.exceptions import InvalidChannelLayerError
@@ -123,8 +124,11 @@ class InProcessApplication:
         """
         if self._pid != os.getpid():
             return True
+        deadline = time.monotonic() + timeout
         done = self._lanes.stop(timeout)
-        return (self._workers is None or self._workers.stop(timeout)) and done
+        if self._workers is not None:
+            done &= self._workers.stop(max(0, deadline - time.monotonic()))
+        return done
 
     def _start(self):
         self._lanes = LaneDispatcher(
