@@ -137,6 +137,8 @@ class DevelopmentServer(Server):
 
     def _listen(self):
         self.ws_factory.protocol = SocketProtocol
+        # A client that breaks a rule or a limit gets the close code that says so.
+        self.ws_factory.setProtocolOptions(failByDrop=False)
         build = self.http_factory.buildProtocol
         self.http_factory.buildProtocol = lambda address: _with_tls_hint(build(address))
         self._port = reactor.adoptStreamPort(
