@@ -45,10 +45,6 @@ class DenyConnection(ChannelsError):
     """Raised by a consumer of websocket.connect to reject the connection."""
 
 
-class ResponseLater(ChannelsError):
-    """Raised by a view whose response some other code sends later."""
-
-
 # Raised while a request is read or answered.
 
 

@@ -9,14 +9,8 @@ import asyncio
 import logging
 import tempfile
 import time
-import traceback
 
-from django.channels.exceptions import (
-    ChannelFull,
-    RequestAborted,
-    RequestTimeout,
-    ResponseLater,
-)
+from django.channels.exceptions import ChannelFull, RequestAborted, RequestTimeout
 from django.conf import settings
 from django.core import signals
 from django.core.exceptions import RequestDataTooBig
@@ -26,7 +20,6 @@ from django.http import (
     FileResponse,
     HttpResponse,
     HttpResponseBadRequest,
-    HttpResponseServerError,
 )
 from django.urls import set_script_prefix
 from django.utils.functional import cached_property
@@ -52,8 +45,6 @@ class AsgiRequest(ASGIRequest):
     Raise RequestTimeout if one does not come in time, RequestAborted if the
     client goes away before.
     """
-
-    ResponseLater = ResponseLater
 
     def __init__(self, message):
         self.message = message
@@ -125,10 +116,12 @@ class AsgiHandler(BaseHandler):
         set_script_prefix(get_script_prefix(message.content))
         signals.request_started.send(sender=type(self), scope=message.content)
         try:
-            response = self._get_response(message)
-        except (RequestAborted, ResponseLater):
+            response = self._answer(message)
+        except BaseException as error:
             signals.request_finished.send(sender=type(self))
-            return
+            if isinstance(error, RequestAborted):
+                return
+            raise
         try:
             yield from self.encode_response(response)
         finally:
@@ -165,19 +158,7 @@ class AsgiHandler(BaseHandler):
             end = start + cls.chunk_size
             yield data[start:end], end >= len(data)
 
-    def handle_uncaught_exception(self, request, resolver, exc_info):
-        """
-        Return the response for an exception that no view handled.
-
-        No server catches what goes wrong in here, so it is an answer as well.
-        """
-        try:
-            return super().handle_uncaught_exception(request, resolver, exc_info)
-        except Exception:
-            text = traceback.format_exc() if settings.DEBUG else "Internal Server Error"
-            return HttpResponseServerError(text, content_type="text/plain")
-
-    def _get_response(self, message):
+    def _answer(self, message):
         try:
             request = self.request_class(message)
         except UnicodeDecodeError:
@@ -198,8 +179,11 @@ class AsgiHandler(BaseHandler):
         except RequestDataTooBig:
             response = HttpResponse("413 Payload too large", status=413)
         else:
-            response = self.get_response(request)
-            response._resource_closers.append(request.close)
+            try:
+                response = self.get_response(request)
+            except BaseException:
+                request.close()
+                raise
             if isinstance(response, FileResponse):
                 response.block_size = self.chunk_size
         response._handler_class = type(self)

@@ -21,8 +21,8 @@ from django.channels.signals import (
     worker_ready,
 )
 
-# Seconds that a receive waits before the worker looks whether to stop.
-RECEIVE_SECONDS = 1.0
+# Seconds that a receive waits; stop() ends it sooner while the layer works.
+RECEIVE_SECONDS = 5.0
 # Seconds until a receive is tried again after the layer failed, and the most.
 FIRST_BACKOFF_SECONDS = 0.1
 LAST_BACKOFF_SECONDS = 5.0
@@ -60,6 +60,8 @@ class Worker:
         self.only_channels = only_channels
         self.exclude_channels = exclude_channels
         self.termed = threading.Event()
+        # A channel of its own, on which stop() wakes it.
+        self._wake_channel = channel_layer.new_channel("worker.wake?")
 
     def apply_channel_filters(self, channels):
         """Return the sorted names among ``channels`` that this worker takes."""
@@ -77,6 +79,10 @@ class Worker:
     def stop(self):
         """Have run() return when the current consumer has finished."""
         self.termed.set()
+        try:
+            self.channel_layer.send(self._wake_channel, {})
+        except Exception:
+            logger.exception("Cannot wake a worker of layer %s.", self.channel_layer)
 
     def run(self):
         """
@@ -93,7 +99,7 @@ class Worker:
         while not self.termed.is_set():
             try:
                 channel, content = self.channel_layer.receive(
-                    channels, block=True, timeout=RECEIVE_SECONDS
+                    [*channels, self._wake_channel], block=True, timeout=RECEIVE_SECONDS
                 )
             except Exception:
                 logger.exception("Cannot receive from layer %s.", self.channel_layer)
@@ -101,7 +107,7 @@ class Worker:
                 backoff = min(backoff * 2, LAST_BACKOFF_SECONDS)
                 continue
             backoff = FIRST_BACKOFF_SECONDS
-            if channel is not None:
+            if channel is not None and channel != self._wake_channel:
                 self.consume(channel, content)
 
     def consume(self, channel, content):

@@ -17,6 +17,7 @@ from collections import deque
 from django.channels.exceptions import ChannelFull, MessageTooLarge
 from django.channels.interface.frames import (
     ABNORMAL,
+    INVALID_PAYLOAD,
     NORMAL,
     POLICY_VIOLATION,
     TOO_BIG,
@@ -126,8 +127,10 @@ class WebSocketConnection:
             await self._dispatch("websocket.receive", frame)
         except ChannelFull:
             self._give_up(TRY_AGAIN_LATER, "no room for its messages")
-        except (MessageTooLarge, TypeError) as error:
+        except MessageTooLarge as error:
             self._give_up(TOO_BIG, str(error))
+        except TypeError as error:
+            self._give_up(INVALID_PAYLOAD, str(error))
 
     async def _dispatch(self, channel, content):
         message = {

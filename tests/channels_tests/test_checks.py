@@ -1,0 +1,98 @@
+from io import StringIO
+
+from django.channels.checks import check_layers, check_limits
+from django.channels.exceptions import InvalidLimitError
+from django.channels.limits import DEFAULT_LIMITS, get_limits
+from django.core.checks import run_checks
+from django.core.management import CommandError, call_command
+from django.test import SimpleTestCase, override_settings
+
+from .layers import MEMORY, layer_settings
+
+
+class LayerCheckTests(SimpleTestCase):
+    def assertError(self, layers, error_id, msg):
+        with override_settings(CHANNEL_LAYERS=layers):
+            errors = check_layers()
+        self.assertEqual([error.id for error in errors], [error_id])
+        self.assertIn(msg, errors[0].msg)
+
+    def test_the_checks_are_registered(self):
+        with override_settings(CHANNEL_LAYERS=7):
+            self.assertEqual(
+                [error.id for error in run_checks(tags=["channels"])],
+                ["channels.E001"],
+            )
+
+    def test_a_good_configuration_passes(self):
+        for layers in ({}, layer_settings()):
+            with override_settings(CHANNEL_LAYERS=layers):
+                self.assertEqual(check_layers(), [])
+
+    def test_a_wrong_layer_is_an_error(self):
+        self.assertError(7, "channels.E001", "must be a dict of aliases, not 7.")
+        layers = {"default": {"BACKEND": "no.such.Layer", "ROUTING": []}}
+        self.assertError(layers, "channels.E001", "Cannot import BACKEND 'no.such.")
+
+    def test_an_unimportable_routing_is_an_error(self):
+        layers = {"default": {"BACKEND": MEMORY, "ROUTING": "no.such.routing"}}
+        msg = (
+            "The ROUTING of CHANNEL_LAYERS['default'] cannot be loaded: Cannot import "
+            "channel routing 'no.such.routing'"
+        )
+        self.assertError(layers, "channels.E002", msg)
+
+
+class LimitTests(SimpleTestCase):
+    def test_the_defaults_are_in_force(self):
+        self.assertEqual(get_limits(), DEFAULT_LIMITS)
+
+    def test_the_setting_overrides_them_and_a_call_overrides_that(self):
+        limits = {"HTTP_BODY_BYTES": 10, "HTTP_HEADER_BYTES": None}
+        with override_settings(CHANNEL_LIMITS=limits):
+            found = get_limits(HTTP_BODY_BYTES=20)
+        self.assertEqual(found, {**DEFAULT_LIMITS, **limits, "HTTP_BODY_BYTES": 20})
+
+    def test_bad_limits_are_errors_that_name_the_value(self):
+        for limits, msg in (
+            ({"HTTP_BODY": 1}, "CHANNEL_LIMITS has no 'HTTP_BODY'; it knows HTTP_"),
+            ({"HTTP_BODY_BYTES": 0}, "must be a number above 0, or None for no limit"),
+            ({"HTTP_BODY_BYTES": "1"}, "limit, not '1'."),
+            ({"HTTP_BODY_BYTES": True}, "limit, not True."),
+            ({"WEBSOCKET_CHECK_ORIGIN": None}, "must be True or False, not None."),
+        ):
+            with self.subTest(limits=limits), override_settings(CHANNEL_LIMITS=limits):
+                errors = check_limits()
+                self.assertEqual([error.id for error in errors], ["channels.E003"])
+                self.assertIn(msg, errors[0].msg)
+                with self.assertRaisesMessage(InvalidLimitError, msg):
+                    get_limits()
+        with self.assertRaisesMessage(InvalidLimitError, "CHANNEL_LIMITS has no 'X'"):
+            get_limits(X=1)
+
+    def test_a_setting_that_is_no_dict_is_an_error(self):
+        with override_settings(CHANNEL_LIMITS=[1]):
+            self.assertEqual([e.id for e in check_limits()], ["channels.E003"])
+
+
+@override_settings(CHANNEL_LAYERS=layer_settings())
+class RunworkerTests(SimpleTestCase):
+    def assertRefused(self, msg, *args):
+        with self.assertRaisesMessage(CommandError, msg):
+            call_command("runworker", *args, stdout=StringIO(), skip_checks=True)
+
+    def test_a_layer_of_one_process_is_refused(self):
+        self.assertRefused(
+            f"Channel layer default ({MEMORY}) does not span processes: a worker in "
+            f"another process receives nothing from it. Configure a layer that spans "
+            f"processes"
+        )
+
+    def test_an_unknown_layer_is_named(self):
+        self.assertRefused(
+            "There is no channel layer 'other': CHANNEL_LAYERS has default.",
+            "--layer=other",
+        )
+
+    def test_a_bad_number_of_threads_is_named(self):
+        self.assertRefused("--threads must be 1 or more, not 0.", "--threads=0")

@@ -1,0 +1,304 @@
+from django.channels.interface.application import Application, get_bus_application
+from django.channels.interface.dispatch import LayerDispatcher
+from django.channels.interface.http import BODY_CHUNK_BYTES, BODY_WINDOW
+from django.test import SimpleTestCase
+
+from .connections import Connection, HttpClient
+from .layers import SpanningLayer, make_layer
+from .messages import assert_specified
+from .utils import TIMEOUT
+
+
+class HttpTestCase(SimpleTestCase):
+    """Requests whose consumers are the test itself."""
+
+    def setUp(self):
+        self.layer = make_layer(layer_class=SpanningLayer)
+        self.addCleanup(self.layer.close)
+
+    def make_client(self, limits=None, **options):
+        dispatcher = LayerDispatcher(self.layer)
+        application = Application(self.layer, dispatcher, limits=limits)
+        return HttpClient(application, **options)
+
+    async def next_message(self, *channels):
+        channels = channels or ("http.request", "http.disconnect")
+        channel, message = await self.layer.areceive(
+            list(channels), block=True, timeout=TIMEOUT
+        )
+        assert_specified(self, message)
+        return message
+
+    async def reply(self, message, **content):
+        await self.layer.asend(message["reply_channel"], content)
+
+    def assertNothingLeft(self):
+        self.assertEqual(self.layer.statistics()["messages_pending"], 0)
+
+
+class RequestTests(HttpTestCase):
+    async def test_a_request_becomes_one_message(self):
+        client = self.make_client(
+            path="/ä/",
+            method="POST",
+            query_string=b"a=%20",
+            headers=[(b"Host", b"testserver"), (b"x", b"1"), (b"x", b"2")],
+            scheme="https",
+            root_path="/app",
+        )
+        await client.put("http.request", body=b"ab", more_body=True)
+        await client.put("http.request", body=b"cd", more_body=False)
+        message = await self.next_message()
+        self.assertRegex(message["reply_channel"], r"^interface\.reply\.\w+!\w+$")
+        await self.reply(message, status=204)
+        del message["reply_channel"]
+        self.assertEqual(
+            message,
+            {
+                "type": "http.request",
+                "http_version": "1.1",
+                "method": "POST",
+                "scheme": "https",
+                "path": "/ä/",
+                "query_string": b"a=%20",
+                "root_path": "/app",
+                "headers": [[b"host", b"testserver"], [b"x", b"1"], [b"x", b"2"]],
+                "body": b"abcd",
+                "client": ["127.0.0.1", 50000],
+                "server": ["127.0.0.1", 80],
+            },
+        )
+        self.assertEqual((await client.response())[0], 204)
+        self.assertNothingLeft()
+
+    async def test_reply_channels_differ(self):
+        names = set()
+        for _ in range(2):
+            client = self.make_client()
+            await client.put("http.request")
+            message = await self.next_message()
+            names.add(message["reply_channel"])
+            await self.reply(message, status=204)
+            await client.response()
+        self.assertEqual(len(names), 2)
+
+    async def test_a_large_body_comes_in_chunks(self):
+        body = bytes(range(256)) * 1024
+        client = self.make_client(method="POST")
+        # Not in the pieces that messages have.
+        for start in range(0, len(body), 10_000):
+            part = body[start : start + 10_000]
+            more = start + 10_000 < len(body)
+            await client.put("http.request", body=part, more_body=more)
+        message = await self.next_message()
+        parts, more = [message["body"]], True
+        while more:
+            part = await self.next_message(message["body_channel"])
+            parts.append(part["content"])
+            more = part["more_content"]
+        self.assertEqual([len(part) for part in parts], [BODY_CHUNK_BYTES] * 4)
+        self.assertEqual(b"".join(parts), body)
+        await self.reply(message, status=204)
+        await client.response()
+        self.assertNothingLeft()
+
+    async def test_one_large_event_comes_in_chunks(self):
+        body = b"x" * (BODY_CHUNK_BYTES * 2 + 1)
+        client = self.make_client(method="POST")
+        await client.put("http.request", body=body)
+        message = await self.next_message()
+        parts = [message["body"]]
+        for _ in range(2):
+            part = await self.next_message(message["body_channel"])
+            parts.append(part["content"])
+        self.assertIs(part["more_content"], False)
+        self.assertEqual(b"".join(parts), body)
+        await self.reply(message, status=204)
+        await client.response()
+
+    async def test_a_body_goes_no_further_ahead_than_its_window(self):
+        client = self.make_client(method="POST")
+        chunks = BODY_WINDOW + 10
+        for _ in range(chunks + 1):
+            body = b"x" * BODY_CHUNK_BYTES
+            await client.put("http.request", body=body, more_body=True)
+        message = await self.next_message()
+        for _ in range(BODY_WINDOW):
+            await self.next_message(message["body_channel"])
+        empty = await self.layer.areceive([message["body_channel"]])
+        self.assertEqual(empty, (None, None))
+        await self.reply(message, type="http.request.credit", chunks=10)
+        for _ in range(10):
+            await self.next_message(message["body_channel"])
+        await self.reply(message, status=204)
+        await client.response()
+        closed = await self.next_message(message["body_channel"])
+        self.assertIs(closed["closed"], True)
+        self.assertNothingLeft()
+
+    async def test_a_client_that_leaves_within_the_first_chunk_sends_nothing(self):
+        client = self.make_client(method="POST")
+        await client.put("http.request", body=b"x", more_body=True)
+        await client.put("http.disconnect")
+        await client.ended()
+        self.assertNothingLeft()
+
+    async def test_a_client_that_leaves_within_the_body_is_reported(self):
+        client = self.make_client(method="POST", path="/up/")
+        body = b"x" * BODY_CHUNK_BYTES
+        await client.put("http.request", body=body, more_body=True)
+        message = await self.next_message()
+        await client.put("http.disconnect")
+        await client.ended()
+        closed = await self.next_message(message["body_channel"])
+        self.assertIs(closed["closed"], True)
+        self.assertEqual(
+            await self.next_message(),
+            {
+                "type": "http.disconnect",
+                "reply_channel": message["reply_channel"],
+                "path": "/up/",
+            },
+        )
+        self.assertNothingLeft()
+
+    async def test_a_client_that_leaves_before_the_answer_is_reported_once(self):
+        client = self.make_client()
+        await client.put("http.request")
+        message = await self.next_message()
+        await client.put("http.disconnect")
+        await client.ended()
+        self.assertEqual((await self.next_message())["type"], "http.disconnect")
+        await self.reply(message, status=200)
+        self.assertNothingLeft()
+
+
+class ResponseTests(HttpTestCase):
+    async def answer(self, *replies, **options):
+        client = self.make_client(**options)
+        await client.put("http.request")
+        message = await self.next_message()
+        for reply in replies:
+            await self.reply(message, **reply)
+        return client
+
+    async def test_a_response_in_one_message(self):
+        client = await self.answer(
+            {"status": 201, "headers": [[b"X-A", b"1"]], "content": b"made"}
+        )
+        self.assertEqual(await client.response(), (201, {b"X-A": b"1"}, b"made"))
+
+    async def test_a_response_in_several_messages(self):
+        client = await self.answer(
+            {"type": "http.response", "status": 200, "more_content": True},
+            {"content": b"a", "more_content": True},
+            {"content": b"b"},
+        )
+        self.assertEqual(await client.response(), (200, {}, b"ab"))
+
+    async def test_what_comes_after_the_response_is_dropped(self):
+        client = await self.answer({"status": 200}, {"content": b"more"})
+        self.assertEqual(await client.response(), (200, {}, b""))
+        self.assertNothingLeft()
+
+    async def test_credit_is_given_for_what_was_written(self):
+        client = await self.answer(
+            {
+                "status": 200,
+                "content": b"a",
+                "more_content": True,
+                "credit_channel": "http.response.credit?x",
+            },
+            {"content": b"b", "more_content": True},
+        )
+        for _ in range(2):
+            credit = await self.next_message("http.response.credit?x")
+            self.assertEqual(credit["chunks"], 1)
+        await client.put("http.disconnect")
+        await client.ended()
+        credit = await self.next_message("http.response.credit?x")
+        self.assertIs(credit["closed"], True)
+        self.assertEqual((await self.next_message())["type"], "http.disconnect")
+
+    async def test_a_response_that_is_none_becomes_a_500(self):
+        for reply, error in (
+            ({"content": b"no status"}, "an int from 100 to 999, not None."),
+            ({"status": "200"}, "an int from 100 to 999, not '200'."),
+            ({"status": 99}, "an int from 100 to 999, not 99."),
+            ({"status": 200, "content": "text"}, "must be bytes, not str."),
+            ({"status": 200, "headers": [["a", "b"]]}, "a pair of bytes, not ['a'"),
+            ({"status": 200, "headers": [[b"a"]]}, "a pair of bytes, not [b'a']"),
+            ({"status": 200, "state": 1}, "A response has no state; it knows"),
+        ):
+            with self.subTest(reply=reply):
+                with self.assertLogs("django.channels.interface", "ERROR") as logs:
+                    client = await self.answer(reply)
+                    status, _, body = await client.response()
+                self.assertEqual((status, body), (500, b"Invalid response.\n"))
+                self.assertIn(error, logs.output[0])
+                self.assertNothingLeft()
+
+
+class LimitTests(HttpTestCase):
+    async def test_a_full_channel_answers_503(self):
+        self.layer = make_layer(layer_class=SpanningLayer, capacity=1)
+        await self.layer.asend("http.request", {"path": "/other/"})
+        status, _, body = await self.make_client().request()
+        self.assertEqual((status, body), (503, b"Request queue full.\n"))
+        self.assertEqual(self.layer.statistics()["messages_pending"], 1)
+
+    async def test_a_request_that_nobody_answers_gets_503(self):
+        client = self.make_client(limits={"HTTP_RESPONSE_SECONDS": 0.05})
+        status, _, body = await client.request()
+        self.assertEqual(status, 503)
+        self.assertEqual(body, b"Worker server failed to respond within time limit.\n")
+
+    async def test_headers_above_the_limit_get_431(self):
+        headers = [(b"cookie", b"x" * 100)]
+        client = self.make_client(headers=headers, limits={"HTTP_HEADER_BYTES": 100})
+        self.assertEqual((await client.request())[0], 431)
+        self.assertNothingLeft()
+
+    async def test_an_announced_body_above_the_limit_gets_413(self):
+        limits = {"HTTP_BODY_BYTES": 10}
+        client = self.make_client(headers=[(b"content-length", b"11")], limits=limits)
+        self.assertEqual((await client.request(b"x" * 11))[0], 413)
+        self.assertNothingLeft()
+
+    async def test_an_unannounced_body_above_the_limit_gets_413(self):
+        client = self.make_client(limits={"HTTP_BODY_BYTES": 10})
+        self.assertEqual((await client.request(b"x" * 11))[0], 413)
+        self.assertNothingLeft()
+
+    async def test_a_body_that_grows_above_the_limit_gets_413(self):
+        client = self.make_client(limits={"HTTP_BODY_BYTES": BODY_CHUNK_BYTES + 10})
+        body = b"x" * BODY_CHUNK_BYTES
+        await client.put("http.request", body=body, more_body=True)
+        message = await self.next_message()
+        await client.put("http.request", body=b"x" * 11, more_body=True)
+        self.assertEqual((await client.response())[0], 413)
+        closed = await self.next_message(message["body_channel"])
+        self.assertIs(closed["closed"], True)
+        self.assertNothingLeft()
+
+    async def test_a_body_of_just_the_limit_passes(self):
+        client = self.make_client(limits={"HTTP_BODY_BYTES": 10})
+        await client.put("http.request", body=b"x" * 10)
+        await self.reply(await self.next_message(), status=204)
+        self.assertEqual((await client.response())[0], 204)
+
+
+class UnreachableTests(SimpleTestCase):
+    async def test_a_layer_of_one_process_answers_503_at_once(self):
+        application = get_bus_application(make_layer())
+        with self.assertLogs("django.channels.interface", "ERROR") as logs:
+            for _ in range(2):
+                self.assertEqual((await HttpClient(application).request())[0], 503)
+        self.assertEqual(len(logs.output), 1)
+        self.assertIn("does not span processes", logs.output[0])
+
+    async def test_other_scopes_are_refused(self):
+        connection = Connection(get_bus_application(make_layer()), "lifespan")
+        msg = "can only handle HTTP and WebSocket connections, not lifespan."
+        with self.assertRaisesMessage(ValueError, msg):
+            await connection.ended()

@@ -1,0 +1,384 @@
+import asyncio
+
+from django.channels.interface.application import Application, get_bus_application
+from django.channels.interface.dispatch import LayerDispatcher
+from django.test import SimpleTestCase, override_settings
+
+from .connections import WebSocketClient
+from .layers import SpanningLayer, make_layer
+from .messages import assert_specified
+from .utils import TIMEOUT
+
+NAMES = ["websocket.connect", "websocket.receive", "websocket.disconnect"]
+
+
+class WebSocketTestCase(SimpleTestCase):
+    """A socket whose consumers are the test itself."""
+
+    def setUp(self):
+        self.layer = make_layer(layer_class=SpanningLayer)
+        self.addCleanup(self.layer.close)
+
+    def make_client(self, path="/chat/", limits=None, **options):
+        dispatcher = LayerDispatcher(self.layer)
+        application = Application(self.layer, dispatcher, limits=limits)
+        return WebSocketClient(application, path, **options)
+
+    async def next_message(self):
+        channel, message = await self.layer.areceive(NAMES, block=True, timeout=TIMEOUT)
+        assert_specified(self, message, channel)
+        return message
+
+    async def reply(self, message, **content):
+        await self.layer.asend(message["reply_channel"], content)
+
+    async def open(self, **options):
+        """Return an accepted client and its websocket.connect message."""
+        client = self.make_client(**options)
+        await client.put("websocket.connect")
+        connect = await self.next_message()
+        await self.reply(connect, accept=True)
+        self.assertEqual(await client.get(), {"type": "websocket.accept"})
+        return client, connect
+
+    async def assertDisconnected(self, **expected):
+        message = await self.next_message()
+        self.assertEqual(message["type"], "websocket.disconnect")
+        self.assertEqual({key: message[key] for key in expected}, expected)
+        found = await self.layer.areceive(NAMES)
+        self.assertEqual(found, (None, None))
+
+
+class LifeTests(WebSocketTestCase):
+    async def test_a_handshake_becomes_a_connect(self):
+        client = self.make_client(
+            headers=[(b"Host", b"testserver"), (b"x", b"1"), (b"x", b"2")],
+            query_string=b"a=%20",
+            scheme="wss",
+            subprotocols=["v1", "v2"],
+        )
+        await client.put("websocket.connect")
+        message = await self.next_message()
+        reply_channel = message.pop("reply_channel")
+        self.assertRegex(reply_channel, r"^interface\.reply\.\w+!\w+$")
+        self.assertEqual(
+            message,
+            {
+                "type": "websocket.connect",
+                "scheme": "wss",
+                "path": "/chat/",
+                "query_string": b"a=%20",
+                "root_path": "",
+                "headers": [[b"host", b"testserver"], [b"x", b"1"], [b"x", b"2"]],
+                "client": ["127.0.0.1", 50000],
+                "server": ["127.0.0.1", 80],
+                "subprotocols": ["v1", "v2"],
+                "order": 0,
+            },
+        )
+        await client.disconnect()
+
+    async def test_frames_become_receives_in_order(self):
+        client, connect = await self.open()
+        await client.put("websocket.receive", text="zwölf", bytes=None)
+        await client.put("websocket.receive", bytes=b"\x00")
+        await client.put("websocket.receive", text="")
+        for order, content in enumerate(
+            [{"text": "zwölf"}, {"bytes": b"\x00"}, {"text": ""}], 1
+        ):
+            self.assertEqual(
+                await self.next_message(),
+                {
+                    "type": "websocket.receive",
+                    "reply_channel": connect["reply_channel"],
+                    "path": "/chat/",
+                    "order": order,
+                    **content,
+                },
+            )
+        await client.disconnect(4001)
+        await self.assertDisconnected(code=4001, order=4, path="/chat/")
+
+    async def test_replies_are_written_in_order(self):
+        client, connect = await self.open()
+        for number in range(50):
+            await self.reply(connect, text=str(number))
+        await self.reply(connect, type="websocket.send", bytes=b"\xff")
+        for number in range(50):
+            event = {"type": "websocket.send", "text": str(number)}
+            self.assertEqual(await client.get(), event)
+        self.assertEqual(
+            await client.get(), {"type": "websocket.send", "bytes": b"\xff"}
+        )
+        await client.disconnect()
+
+    async def test_a_socket_that_is_lost_disconnects_once(self):
+        client, connect = await self.open()
+        await client.put("websocket.disconnect")
+        await client.ended()
+        await self.assertDisconnected(code=1006)
+
+    async def test_a_server_that_cancels_leaves_a_disconnect(self):
+        client, connect = await self.open()
+        client.future.cancel()
+        with self.assertRaises(asyncio.CancelledError):
+            await client.future
+        await self.assertDisconnected(code=1006)
+
+    async def test_the_reply_channel_ends_with_the_socket(self):
+        client, connect = await self.open()
+        await self.layer.agroup_add("room", connect["reply_channel"])
+        await client.disconnect()
+        await self.assertDisconnected()
+        await self.layer.asend_group("room", {"text": "anyone?"})
+        await self.reply(connect, text="anyone?")
+        self.assertEqual(self.layer.statistics()["messages_pending"], 0)
+
+    async def test_a_socket_that_its_consumer_closes(self):
+        for close, code in ((True, 1000), (4000, 4000), (1001, 1001)):
+            with self.subTest(close=close):
+                client, connect = await self.open()
+                await self.reply(connect, text="bye", close=close)
+                sent = {"type": "websocket.send", "text": "bye"}
+                self.assertEqual(await client.get(), sent)
+                closed = {"type": "websocket.close", "code": code}
+                self.assertEqual(await client.get(), closed)
+                await client.disconnect(code)
+                await self.assertDisconnected(code=code, order=1)
+
+    async def test_nothing_is_received_before_it_is_accepted(self):
+        client = self.make_client()
+        await client.put("websocket.connect")
+        connect = await self.next_message()
+        await client.put("websocket.receive", text="too early")
+        await self.reply(connect, accept=False)
+        await client.get()
+        await client.ended()
+        await self.assertDisconnected(order=1)
+
+    async def test_a_bad_reply_is_logged_and_changes_nothing(self):
+        client, connect = await self.open()
+        for reply, error in (
+            ({"text": "a", "bytes": b"b"}, "it has both text and bytes."),
+            ({"txt": "a"}, "it has no txt; it knows accept, bytes, close,"),
+            ({"text": 1}, "its text is of type int, not str."),
+            ({"bytes": "a"}, "its bytes are of type str, not bytes."),
+            ({"close": 1006}, "or 3000 to 4999, not 1006."),
+            ({"close": "now"}, "or 3000 to 4999, not 'now'."),
+        ):
+            with self.subTest(reply=reply):
+                with self.assertLogs("django.channels.interface", "ERROR") as logs:
+                    await self.reply(connect, **reply)
+                    await self.reply(connect, text="next")
+                    event = await client.get()
+                self.assertEqual(event, {"type": "websocket.send", "text": "next"})
+                self.assertIn(error, logs.output[0])
+        await client.disconnect()
+
+
+class HandshakeTests(WebSocketTestCase):
+    ACCEPT = {"type": "websocket.accept"}
+    SEND = {"type": "websocket.send", "text": "hi"}
+    REJECT = {"type": "websocket.close", "code": 1008}
+
+    async def answer(self, *replies):
+        client = self.make_client()
+        await client.put("websocket.connect")
+        connect = await self.next_message()
+        for reply in replies:
+            await self.reply(connect, **reply)
+        return client
+
+    async def test_the_decision_table(self):
+        close = {"type": "websocket.close", "code": 1000}
+        for reply, events in (
+            ({"accept": True}, [self.ACCEPT]),
+            ({"accept": True, "text": "hi"}, [self.ACCEPT, self.SEND]),
+            ({"text": "hi"}, [self.ACCEPT, self.SEND]),
+            ({"text": "hi", "close": True}, [self.ACCEPT, self.SEND, close]),
+            ({"accept": True, "close": True}, [self.ACCEPT, close]),
+            (
+                {"accept": True, "subprotocol": "v1"},
+                [{**self.ACCEPT, "subprotocol": "v1"}],
+            ),
+            ({"accept": False}, [self.REJECT]),
+            ({"accept": False, "text": "hi"}, [self.REJECT]),
+            ({"close": True}, [self.REJECT]),
+            ({"close": 4000}, [self.REJECT]),
+        ):
+            with self.subTest(reply=reply):
+                client = await self.answer(reply)
+                for event in events:
+                    self.assertEqual(await client.get(), event)
+                if events[-1] is self.REJECT:
+                    await client.ended()
+                else:
+                    await client.disconnect()
+                await self.assertDisconnected()
+
+    async def test_an_empty_reply_decides_nothing(self):
+        client = await self.answer({}, {"close": False}, {"accept": True})
+        self.assertEqual(await client.get(), self.ACCEPT)
+        await client.disconnect()
+
+    async def test_a_server_that_can_answers_with_a_status(self):
+        extensions = {"websocket.http.response": {}}
+        client = self.make_client(extensions=extensions)
+        await client.put("websocket.connect")
+        await self.reply(await self.next_message(), accept=False)
+        start = await client.get()
+        self.assertEqual(start["type"], "websocket.http.response.start")
+        self.assertEqual(start["status"], 403)
+        body = await client.get()
+        self.assertEqual(body["body"], b"Connection refused.\n")
+        await client.ended()
+
+    async def test_a_handshake_that_nobody_answers_is_refused(self):
+        with self.assertLogs("django.channels.interface", "WARNING") as logs:
+            client = self.make_client(limits={"WEBSOCKET_HANDSHAKE_SECONDS": 0.05})
+            await client.put("websocket.connect")
+            self.assertEqual(await client.get(), self.REJECT)
+            await client.ended()
+        self.assertIn("no consumer accepted it in time", logs.output[0])
+
+    async def test_a_client_that_leaves_within_the_handshake_disconnects(self):
+        client = self.make_client()
+        await client.put("websocket.connect")
+        await self.next_message()
+        await client.disconnect(1006)
+        await self.assertDisconnected(code=1006, order=1)
+
+
+@override_settings(ALLOWED_HOSTS=["testserver"])
+class OriginTests(WebSocketTestCase):
+    async def test_a_foreign_origin_is_refused_before_any_message(self):
+        for origins in ([b"https://evil.test"], [b"null"], [b"http://testserver"] * 2):
+            with self.subTest(origins=origins):
+                headers = [(b"origin", origin) for origin in origins]
+                client = self.make_client(headers=headers)
+                with self.assertLogs("django.channels.interface", "WARNING"):
+                    event = await client.connect()
+                    await client.ended()
+                self.assertEqual(event, {"type": "websocket.close", "code": 1008})
+                self.assertEqual(await self.layer.areceive(NAMES), (None, None))
+
+    async def test_the_refusal_has_status_403(self):
+        client = self.make_client(
+            headers=[(b"origin", b"https://evil.test")],
+            extensions={"websocket.http.response": {}},
+        )
+        with self.assertLogs("django.channels.interface", "WARNING"):
+            self.assertEqual((await client.connect())["status"], 403)
+            await client.ended()
+
+    async def test_the_sites_own_origin_and_none_are_accepted(self):
+        for headers in ([(b"origin", b"https://testserver")], []):
+            client, connect = await self.open(headers=headers)
+            await client.disconnect()
+            await self.assertDisconnected()
+
+    async def test_the_check_can_be_switched_off(self):
+        client, connect = await self.open(
+            headers=[(b"origin", b"https://evil.test")],
+            limits={"WEBSOCKET_CHECK_ORIGIN": False},
+        )
+        await client.disconnect()
+
+
+class LimitTests(WebSocketTestCase):
+    async def assertClosed(self, client, code):
+        while (event := await client.get())["type"] == "websocket.send":
+            continue
+        self.assertEqual(event, {"type": "websocket.close", "code": code})
+        await client.disconnect(code)
+
+    async def test_a_full_connect_channel_refuses_the_handshake(self):
+        self.layer = make_layer(layer_class=SpanningLayer, capacity=1)
+        await self.layer.asend("websocket.connect", {"path": "/other/"})
+        client = self.make_client()
+        event = await client.connect()
+        self.assertEqual(event, {"type": "websocket.close", "code": 1013})
+        await client.ended()
+        client = self.make_client(extensions={"websocket.http.response": {}})
+        self.assertEqual((await client.connect())["status"], 503)
+        await client.ended()
+        self.assertEqual(self.layer.statistics()["messages_pending"], 1)
+
+    async def test_a_full_receive_channel_closes_with_1013_and_disconnects(self):
+        capacity = {"websocket.receive": 2}
+        self.layer = make_layer(layer_class=SpanningLayer, channel_capacity=capacity)
+        client, connect = await self.open()
+        with self.assertLogs("django.channels.interface", "WARNING"):
+            for number in range(3):
+                await client.put("websocket.receive", text=str(number))
+            await self.assertClosed(client, 1013)
+        self.assertEqual((await self.next_message())["text"], "0")
+        self.assertEqual((await self.next_message())["text"], "1")
+        await self.assertDisconnected(code=1013)
+
+    async def test_a_full_disconnect_channel_is_tried_again(self):
+        capacity = {"websocket.disconnect": 1}
+        self.layer = make_layer(layer_class=SpanningLayer, channel_capacity=capacity)
+        client, connect = await self.open()
+        other = {"type": "websocket.disconnect", "reply_channel": "a!b", "path": "/"}
+        other.update(code=1000, order=1)
+        await self.layer.asend("websocket.disconnect", other)
+        await client.put("websocket.disconnect", code=1000)
+        self.assertEqual(await self.next_message(), other)
+        await client.ended()
+        await self.assertDisconnected(reply_channel=connect["reply_channel"])
+
+    async def test_a_message_above_the_limit_closes_with_1009(self):
+        for content in ({"text": "x" * 11}, {"bytes": b"x" * 11}, {"text": "ä" * 6}):
+            with self.subTest(content=content):
+                client, _ = await self.open(limits={"WEBSOCKET_MESSAGE_BYTES": 10})
+                with self.assertLogs("django.channels.interface", "WARNING"):
+                    await client.put("websocket.receive", **content)
+                    await self.assertClosed(client, 1009)
+                await self.assertDisconnected(code=1009)
+
+    async def test_a_message_of_just_the_limit_passes(self):
+        client, _ = await self.open(limits={"WEBSOCKET_MESSAGE_BYTES": 10})
+        await client.put("websocket.receive", text="ä" * 5)
+        self.assertEqual((await self.next_message())["text"], "ä" * 5)
+        await client.disconnect()
+
+    async def test_more_messages_than_the_rate_close_with_1008(self):
+        client, _ = await self.open(limits={"WEBSOCKET_MESSAGES_PER_SECOND": 0.001})
+        with self.assertLogs("django.channels.interface", "WARNING"):
+            await client.put("websocket.receive", text="1")
+            await self.assertClosed(client, 1008)
+        await self.assertDisconnected(code=1008)
+
+    async def test_a_frame_that_is_no_text_closes_with_1007(self):
+        client, _ = await self.open()
+        with self.assertLogs("django.channels.interface", "WARNING") as logs:
+            await client.put("websocket.receive", text="\ud800")
+            await self.assertClosed(client, 1007)
+        self.assertIn("surrogate", logs.output[0])
+        await self.assertDisconnected()
+
+    async def test_replies_that_pile_up_close_with_1013(self):
+        client, connect = await self.open(limits={"WEBSOCKET_PENDING_MESSAGES": 5})
+        with self.assertLogs("django.channels.interface", "WARNING") as logs:
+            # One batch arrives in one turn of the loop.
+            reply_channel = connect["reply_channel"]
+            batch = [(reply_channel, {"text": str(number)}) for number in range(50)]
+            await self.layer.asend_batch(batch)
+            await self.assertClosed(client, 1013)
+        self.assertIn("it does not read its messages", logs.output[0])
+        await self.assertDisconnected(code=1013)
+
+
+class UnreachableTests(SimpleTestCase):
+    async def test_a_layer_of_one_process_refuses_sockets_and_says_so_once(self):
+        layer = make_layer()
+        application = get_bus_application(layer)
+        with self.assertLogs("django.channels.interface", "ERROR") as logs:
+            for _ in range(2):
+                client = WebSocketClient(application)
+                event = await client.connect()
+                self.assertEqual(event, {"type": "websocket.close", "code": 1013})
+                await client.ended()
+        self.assertEqual(len(logs.output), 1)
+        self.assertIn("does not span processes", logs.output[0])

@@ -1,0 +1,73 @@
+from django.channels.security.websockets import is_origin_allowed
+from django.test import SimpleTestCase, override_settings
+
+
+@override_settings(ALLOWED_HOSTS=["example.com", ".wild.test"], DEBUG=False)
+class OriginTests(SimpleTestCase):
+    def allowed(self, *origins, host=b"example.com"):
+        headers = [(b"host", host)] if host else []
+        return is_origin_allowed(headers + [(b"origin", value) for value in origins])
+
+    def test_an_absent_origin_is_allowed(self):
+        self.assertIs(self.allowed(), True)
+
+    def test_the_host_itself_and_allowed_hosts_are_allowed(self):
+        for origin in (
+            b"http://example.com",
+            b"https://example.com",
+            b"https://example.com:8443",
+            b"https://EXAMPLE.com",
+            b"https://a.wild.test",
+        ):
+            with self.subTest(origin=origin):
+                self.assertIs(self.allowed(origin), True)
+
+    def test_foreign_origins_are_not(self):
+        for origin in (
+            b"https://evil.test",
+            b"https://example.com.evil.test",
+            b"https://evil-example.com",
+            b"https://wildXtest",
+        ):
+            with self.subTest(origin=origin):
+                self.assertIs(self.allowed(origin), False)
+
+    def test_malformed_origins_are_not(self):
+        for origin in (
+            b"", b"null", b"example.com", b"//example.com", b"http://", b"http:///",
+            b"https://example.com/", b"https://example.com/path", b"ftp://example.com",
+            b"https://user@example.com", b"https://example.com:port",
+            b"https://example.com:99999", b"https://example.com?x", b"\xff",
+            b"https://example.com https://example.com", b"https://example.com#",
+            b"https://example.com, https://evil.test", b"https://[::1", b"file://",
+        ):  # fmt: skip
+            with self.subTest(origin=origin):
+                self.assertIs(self.allowed(origin), False)
+
+    def test_a_repeated_origin_is_not(self):
+        origin = b"https://example.com"
+        self.assertIs(self.allowed(origin, origin), False)
+
+    @override_settings(ALLOWED_HOSTS=["*"])
+    def test_a_wildcard_allows_only_the_very_host(self):
+        self.assertIs(self.allowed(b"https://example.com"), True)
+        self.assertIs(self.allowed(b"http://example.com"), True)
+        self.assertIs(self.allowed(b"http://example.com:81"), False)
+        self.assertIs(self.allowed(b"http://a.test:81", host=b"a.test:81"), True)
+        self.assertIs(self.allowed(b"https://evil.test"), False)
+        self.assertIs(self.allowed(b"https://example.com", host=None), False)
+
+    @override_settings(CSRF_TRUSTED_ORIGINS=["https://app.test", "https://*.more.test"])
+    def test_trusted_origins_are_allowed(self):
+        self.assertIs(self.allowed(b"https://app.test"), True)
+        self.assertIs(self.allowed(b"https://a.more.test"), True)
+        self.assertIs(self.allowed(b"http://app.test"), False)
+        self.assertIs(self.allowed(b"https://app.test:81"), False)
+        self.assertIs(self.allowed(b"https://app.test.evil.test"), False)
+
+    @override_settings(ALLOWED_HOSTS=[], DEBUG=True)
+    def test_debug_allows_what_it_allows_for_requests(self):
+        self.assertIs(self.allowed(b"http://localhost:8000", host=b"localhost"), True)
+        self.assertIs(self.allowed(b"http://127.0.0.1:8000", host=b"127.0.0.1"), True)
+        self.assertIs(self.allowed(b"http://[::1]:8000", host=b"[::1]:8000"), True)
+        self.assertIs(self.allowed(b"http://evil.test", host=b"evil.test"), False)

@@ -1,0 +1,163 @@
+from django.channels import Channel, Group
+from django.channels import outbox as outbox_module
+from django.channels.exceptions import ChannelFull, MessageTooLarge
+from django.channels.outbox import Outbox
+from django.test import SimpleTestCase
+
+from .layers import make_layer
+from .utils import patch_for
+
+
+class ChannelTests(SimpleTestCase):
+    def setUp(self):
+        self.layer = make_layer(capacity=2)
+        self.channel = Channel("a", channel_layer=self.layer)
+        self.group = Group("g", channel_layer=self.layer)
+
+    def test_outside_of_a_consumer_sends_leave_at_once(self):
+        self.channel.send({"x": 1})
+        self.assertEqual(self.layer.receive(["a"]), ("a", {"x": 1}))
+
+    def test_a_full_channel_raises(self):
+        self.channel.send({})
+        self.channel.send({})
+        with self.assertRaises(ChannelFull):
+            self.channel.send({})
+
+    def test_only_dicts_can_be_sent(self):
+        msg = "You can only send dicts, not ['x'] of type list."
+        for destination in (self.channel, self.group):
+            with self.assertRaisesMessage(TypeError, msg):
+                destination.send(["x"])
+
+    def test_a_name_can_be_bytes(self):
+        self.assertEqual(str(Channel(b"abc", channel_layer=self.layer)), "abc")
+
+    def test_a_bad_name_is_refused(self):
+        with self.assertRaisesMessage(TypeError, "'a b' is not a valid channel name"):
+            Channel("a b", channel_layer=self.layer)
+        with self.assertRaisesMessage(TypeError, "'a?b' is not a valid group name"):
+            Group("a?b", channel_layer=self.layer)
+
+    def test_a_group_sends_to_its_members(self):
+        self.group.add(self.channel)
+        self.group.add("b")
+        self.group.discard("c")
+        self.group.send({"x": 1})
+        self.assertEqual(self.layer.receive(["a"]), ("a", {"x": 1}))
+        self.assertEqual(self.layer.receive(["b"]), ("b", {"x": 1}))
+        self.group.discard(self.channel)
+        self.group.send({"x": 2})
+        self.assertEqual(self.layer.receive(["a"]), (None, None))
+
+    async def test_the_async_forms_do_the_same(self):
+        await self.group.aadd(self.channel)
+        await self.group.asend({"x": 1})
+        await self.channel.asend({"x": 2})
+        await self.group.adiscard(self.channel)
+        await self.group.asend({"x": 3})
+        self.assertEqual(await self.layer.areceive(["a"]), ("a", {"x": 1}))
+        self.assertEqual(await self.layer.areceive(["a"]), ("a", {"x": 2}))
+        self.assertEqual(await self.layer.areceive(["a"]), (None, None))
+
+
+class OutboxTests(SimpleTestCase):
+    def setUp(self):
+        self.layer = make_layer(capacity=3)
+        self.channel = Channel("a", channel_layer=self.layer)
+        self.group = Group("g", channel_layer=self.layer)
+        self.group.add(self.channel)
+        self.outbox = Outbox()
+
+    def received(self, channel="a"):
+        found = []
+        while (message := self.layer.receive([channel])[1]) is not None:
+            found.append(message["n"])
+        return found
+
+    def test_sends_are_held_until_the_flush(self):
+        with self.outbox.collecting():
+            self.channel.send({"n": 1})
+        self.assertEqual(self.received(), [])
+        self.outbox.flush()
+        self.assertEqual(self.received(), [1])
+
+    def test_an_outbox_that_is_not_flushed_sends_nothing(self):
+        with self.assertRaisesMessage(ValueError, "no"):
+            with self.outbox.collecting():
+                self.channel.send({"n": 1})
+                raise ValueError("no")
+        self.channel.send({"n": 2})
+        self.assertEqual(self.received(), [2])
+
+    def test_immediate_sends_are_not_held(self):
+        with self.outbox.collecting():
+            self.channel.send({"n": 1}, immediately=True)
+            self.group.send({"n": 2}, immediately=True)
+            self.assertEqual(self.received(), [1, 2])
+
+    async def test_async_sends_are_held_as_well(self):
+        with self.outbox.collecting():
+            await self.channel.asend({"n": 1})
+            await self.group.asend({"n": 2})
+        self.assertEqual(self.received(), [])
+        self.outbox.flush()
+        self.assertEqual(self.received(), [1, 2])
+
+    def test_the_order_of_sends_is_kept_across_groups(self):
+        with self.outbox.collecting():
+            self.channel.send({"n": 1})
+            self.group.send({"n": 2})
+            self.channel.send({"n": 3})
+        self.outbox.flush()
+        self.assertEqual(self.received(), [1, 2, 3])
+
+    def test_two_layers_are_kept_apart(self):
+        other = make_layer()
+        with self.outbox.collecting():
+            self.channel.send({"n": 1})
+            Channel("a", channel_layer=other).send({"n": 2})
+            self.channel.send({"n": 3})
+        self.outbox.flush()
+        self.assertEqual(self.received(), [1, 3])
+        self.assertEqual(other.receive(["a"]), ("a", {"n": 2}))
+
+    def test_later_changes_are_not_seen(self):
+        content = {"n": 1, "list": [1]}
+        with self.outbox.collecting():
+            self.channel.send(content)
+            content["list"].append(2)
+        self.outbox.flush()
+        self.assertEqual(self.layer.receive(["a"]), ("a", {"n": 1, "list": [1]}))
+
+    def test_bad_values_are_refused_where_they_are_sent(self):
+        with self.outbox.collecting():
+            with self.assertRaisesMessage(TypeError, "message['x']"):
+                self.channel.send({"x": object()})
+            with self.assertRaises(MessageTooLarge):
+                self.group.send({"x": "x" * (self.layer.max_message_size + 1)})
+        self.outbox.flush()
+        self.assertEqual(self.received(), [])
+
+    def test_a_full_channel_is_tried_again_in_order(self):
+        with self.outbox.collecting():
+            for number in range(5):
+                self.channel.send({"n": number})
+        found = []
+
+        def sleep(seconds):
+            found.extend(self.received())
+
+        patch_for(self, outbox_module.time, "sleep", sleep)
+        self.outbox.flush()
+        self.assertEqual(found + self.received(), [0, 1, 2, 3, 4])
+
+    def test_messages_for_a_channel_that_stays_full_are_logged(self):
+        patch_for(self, outbox_module, "RETRY_SECONDS", 0)
+        with self.outbox.collecting():
+            for number in range(5):
+                self.channel.send({"n": number})
+        with self.assertLogs("django.channels.worker", "ERROR") as logs:
+            self.outbox.flush()
+        self.assertIn("Dropped 2 message(s) of a consumer: a on layer", logs.output[0])
+        self.assertEqual(self.received(), [0, 1, 2])

@@ -1,0 +1,200 @@
+from django.channels import Message, include, route, route_class
+from django.channels.exceptions import InvalidRoutingError
+from django.channels.handler import ViewConsumer
+from django.channels.routing import (
+    Router,
+    connect_consumer,
+    deny_consumer,
+    null_consumer,
+    resolve_routing,
+)
+from django.test import SimpleTestCase
+
+from .layers import make_layer
+
+
+def consumer_1(message, **kwargs):
+    pass
+
+
+def consumer_2(message, **kwargs):
+    pass
+
+
+class ClassConsumer:
+    def __init__(self, message, **kwargs):
+        pass
+
+    @classmethod
+    def channel_names(cls):
+        return {"class.one", "class.two"}
+
+
+chat_routing = [
+    route("websocket.connect", consumer_1, path=r"^/(?P<room>[a-z]+)/$"),
+    route("websocket.connect", consumer_2),
+]
+
+
+class RoutingTests(SimpleTestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.layer = make_layer()
+
+    def assertRoute(self, router, channel, content, expected):
+        found = router.match(Message(content, channel, self.layer))
+        self.assertEqual(found, expected)
+
+    def test_the_channel_decides(self):
+        router = Router([route("a", consumer_1), route("b", consumer_2)])
+        self.assertRoute(router, "a", {}, (consumer_1, {}))
+        self.assertRoute(router, "b", {}, (consumer_2, {}))
+        self.assertRoute(router, "c", {}, None)
+        self.assertEqual(router.channels, {"a", "b"})
+
+    def test_a_route_takes_several_channels(self):
+        router = Router([route(["a", "b"], consumer_1)])
+        self.assertRoute(router, "b", {}, (consumer_1, {}))
+        self.assertEqual(router.channels, {"a", "b"})
+
+    def test_named_groups_of_a_filter_become_arguments(self):
+        router = Router(chat_routing)
+        content = {"path": "/lobby/"}
+        expected = (consumer_1, {"room": "lobby"})
+        self.assertRoute(router, "websocket.connect", content, expected)
+
+    def test_the_first_match_wins(self):
+        content = {"path": "/lobby/"}
+        router = Router(list(reversed(chat_routing)))
+        self.assertRoute(router, "websocket.connect", content, (consumer_2, {}))
+
+    def test_a_missing_key_is_no_match(self):
+        router = Router(chat_routing)
+        self.assertRoute(router, "websocket.connect", {}, (consumer_2, {}))
+
+    def test_every_filter_matches(self):
+        router = Router([route("a", consumer_1, path="^/x", method="^POST$")])
+        self.assertRoute(router, "a", {"path": "/x", "method": "GET"}, None)
+        content = {"path": "/x", "method": "POST"}
+        self.assertRoute(router, "a", content, (consumer_1, {}))
+
+    def test_filters_match_bytes_and_numbers(self):
+        router = Router([route("a", consumer_1, query_string="^x=(?P<x>.)", code="1")])
+        content = {"query_string": b"x=1", "code": 1000}
+        self.assertRoute(router, "a", content, (consumer_1, {"x": "1"}))
+        content = {"query_string": b"\xff", "code": 1000}
+        self.assertRoute(router, "a", content, None)
+
+    def test_positional_groups_are_refused(self):
+        msg = "path='^/(a)' contains positional groups; only named groups are allowed."
+        with self.assertRaisesMessage(ValueError, msg):
+            route("a", consumer_1, path="^/(a)")
+
+    def test_a_filter_that_is_no_regular_expression_is_refused(self):
+        msg = "The filter path='(' is not a regular expression"
+        with self.assertRaisesMessage(InvalidRoutingError, msg):
+            route("a", consumer_1, path="(")
+
+    def test_a_consumer_can_be_a_dotted_path(self):
+        router = Router([route("a", f"{__name__}.consumer_1")])
+        self.assertRoute(router, "a", {}, (consumer_1, {}))
+
+    def test_an_unimportable_consumer_is_named(self):
+        msg = f"Cannot import consumer '{__name__}.missing'"
+        with self.assertRaisesMessage(InvalidRoutingError, msg):
+            route("a", f"{__name__}.missing")
+        with self.assertRaisesMessage(InvalidRoutingError, "7 is not callable."):
+            route("a", 7)
+
+    def test_a_class_names_its_channels(self):
+        router = Router([route_class(ClassConsumer, path="^/c(?P<n>.)")])
+        self.assertEqual(router.channels, {"class.one", "class.two"})
+        expected = (ClassConsumer, {"n": "1"})
+        self.assertRoute(router, "class.two", {"path": "/c1"}, expected)
+
+    def test_a_class_without_channel_names_is_refused(self):
+        msg = "passed to RouteClass has no valid channel_names method."
+        with self.assertRaisesMessage(ValueError, msg):
+            route_class(consumer_1)
+
+    def test_a_routing_can_be_a_dict(self):
+        router = Router({"a": consumer_1, "b": f"{__name__}.consumer_2"})
+        self.assertRoute(router, "b", {}, (consumer_2, {}))
+
+    def test_a_routing_can_be_a_dotted_path(self):
+        routes = resolve_routing(f"{__name__}.chat_routing")
+        self.assertEqual(routes, chat_routing)
+
+    def test_a_bad_routing_is_named(self):
+        for routing, msg in (
+            ("no.such.routing", "Cannot import channel routing 'no.such.routing'"),
+            (7, "must be a list, a dict or a dotted path, not 7."),
+            ([consumer_1], "in a channel routing is not a route"),
+        ):
+            with self.subTest(routing=routing):
+                with self.assertRaisesMessage(InvalidRoutingError, msg):
+                    resolve_routing(routing)
+
+
+class IncludeTests(SimpleTestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.layer = make_layer()
+
+    def match(self, routing, content):
+        message = Message(content, "websocket.connect", self.layer)
+        return Router(routing).match(message)
+
+    def test_the_prefix_is_taken_away_and_its_groups_are_kept(self):
+        routing = [include(chat_routing, path=r"^/v(?P<version>\d)")]
+        found = self.match(routing, {"path": "/v2/lobby/"})
+        self.assertEqual(found, (consumer_1, {"version": "2", "room": "lobby"}))
+
+    def test_the_message_itself_keeps_its_prefix(self):
+        content = {"path": "/v2/lobby/"}
+        self.match([include(chat_routing, path=r"^/v2")], content)
+        self.assertEqual(content, {"path": "/v2/lobby/"})
+
+    def test_no_prefix_no_match(self):
+        routing = [include(chat_routing, path=r"^/v2")]
+        self.assertIsNone(self.match(routing, {"path": "/lobby/"}))
+        self.assertIsNone(self.match(routing, {}))
+
+    def test_includes_nest(self):
+        inner = [include(f"{__name__}.chat_routing", path="^/b")]
+        found = self.match([include(inner, path="^/a")], {"path": "/a/b/lobby/"})
+        self.assertEqual(found, (consumer_1, {"room": "lobby"}))
+
+    def test_the_channels_inside_are_known(self):
+        router = Router([include(chat_routing, path="^/a")])
+        self.assertEqual(router.channels, {"websocket.connect"})
+
+
+class DefaultRouteTests(SimpleTestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.layer = make_layer()
+
+    def consumer_for(self, routing, channel, **content):
+        message = Message(content, channel, self.layer)
+        return Router(routing, with_defaults=True).match(message)[0]
+
+    def test_requests_go_to_the_views(self):
+        self.assertIsInstance(self.consumer_for([], "http.request"), ViewConsumer)
+
+    def test_a_project_without_sockets_accepts_and_ignores_them(self):
+        self.assertIs(self.consumer_for([], "websocket.connect"), connect_consumer)
+        self.assertIs(self.consumer_for([], "websocket.receive"), null_consumer)
+        self.assertIs(self.consumer_for([], "websocket.disconnect"), null_consumer)
+
+    def test_a_project_with_sockets_rejects_the_others(self):
+        routing = [route("websocket.connect", consumer_1, path="^/chat")]
+        found = self.consumer_for(routing, "websocket.connect", path="/other")
+        self.assertIs(found, deny_consumer)
+
+    def test_routes_of_the_project_come_first(self):
+        routing = [route("http.request", consumer_1)]
+        self.assertIs(self.consumer_for(routing, "http.request"), consumer_1)
