@@ -9,7 +9,7 @@ from . import ROOT, system_packages, upstream
 from .environment import VirtualEnvironment
 from .errors import ToolError
 from .outcomes import Outcomes
-from .steps import StepFailed
+from .steps import StepFailed, count_of
 from .upstream_suite import (
     LABELS,
     LABELS_SECONDS,
@@ -28,11 +28,6 @@ SLOW_TAGS = ("browser", "slow")  # Tests that take seconds each.
 LINTED = ("django", "tests", "scripts", "examples", "docs", "setup.py")
 OUR_TESTS_SECONDS = 1200
 CHECK_SECONDS = 600  # Building the tree, and every check that is no test run.
-
-
-def count_of(number, noun):
-    """Return a number with its noun, in the plural where that is right."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def in_ci():

@@ -5,11 +5,12 @@ A step prints a heading, runs its action and says how it went and how long it
 took. Long output belongs into the step's log; its end is shown on failure.
 """
 
+import contextlib
+import io
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import namedtuple
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 from .errors import ToolError
 
 TAIL_LINES = 40  # So much of a log is shown when its step fails.
+LIVE_SECONDS = 0.1  # So often the output of a live command is looked at.
 PASSED, FAILED, REPORTED, NOT_RUN = "ok", "FAILED", "reported", "not run"
 
 Result = namedtuple("Result", "name status seconds remark")
@@ -32,6 +34,11 @@ def duration(seconds):
         return f"{seconds:.1f} s"
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes} min {seconds:02d} s"
+
+
+def count_of(number, noun):
+    """Return a number with its noun, in the plural where that is right."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 class Step:
@@ -50,42 +57,55 @@ class Step:
         """
         Run a command with its output in the log; return its exit code.
 
-        With ``live`` the output is shown as well. When the time is up, or on
-        Ctrl-C, the command ends with everything that it started.
+        With ``live`` the output is shown as well. In the end, and when the time
+        is up or on Ctrl-C, everything that it left running is ended.
         """
         with open(self.log, "ab") as log:
             log.write(f"$ {' '.join(map(str, command))}\n".encode())
             log.flush()
+            begin = log.tell()
             process = subprocess.Popen(
                 list(map(str, command)),
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if live else log,
+                stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 env=env,
                 cwd=cwd,
             )
-            timer = threading.Timer(timeout, kill_session, [process])
-            timer.start()
-            try:
-                if live:
-                    self.copy_output(process.stdout, log)
-                code = process.wait()
-            finally:
-                if process.poll() is None:
-                    kill_session(process)
-                timer.cancel()
-                timer.join()
-        if code == -signal.SIGKILL:
-            raise StepFailed(f"It was killed, or took more than {duration(timeout)}.")
-        return code
+        try:
+            return self.wait(process, timeout, begin if live else None)
+        except subprocess.TimeoutExpired as error:
+            text = f"It took more than {duration(timeout)} and was ended."
+            raise StepFailed(text) from error
+        finally:
+            end_session(process)
 
-    def copy_output(self, pipe, log):
-        while block := os.read(pipe.fileno(), 65536):
-            log.write(block)
-            self.out.write(block.decode(errors="replace"))
-            self.out.flush()
-        pipe.close()
+    def wait(self, process, timeout, shown):
+        """
+        Wait for a process; return its exit code or raise TimeoutExpired.
+
+        What the log gets from the position ``shown`` on is shown meanwhile. It
+        is read from the file, because a pipe would stay open as long as
+        anything that the command started.
+        """
+        if shown is None:
+            return process.wait(timeout)
+        deadline = time.monotonic() + timeout
+        with open(self.log, "rb") as log:
+            log.seek(shown)
+            text = io.TextIOWrapper(log, errors="replace")
+            while process.poll() is None:
+                if time.monotonic() > deadline:
+                    raise subprocess.TimeoutExpired(process.args, timeout)
+                self.show(text)
+                time.sleep(LIVE_SECONDS)
+            self.show(text)
+        return process.returncode
+
+    def show(self, text):
+        self.out.write(text.read())
+        self.out.flush()
 
     def check(self, command, **options):
         """Run a command and fail if its exit code is not zero."""
@@ -99,12 +119,11 @@ class Step:
         return lines[-TAIL_LINES:]
 
 
-def kill_session(process):
-    """Kill a process that leads a session, and what runs in that session."""
-    try:
+def end_session(process):
+    """Kill what still runs of a process that leads a session, and wait for it."""
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        process.poll()
+    process.wait()
 
 
 class Report:

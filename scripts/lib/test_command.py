@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 from functools import partial
 
 from .checks import WORK, Checks
@@ -88,6 +89,8 @@ def run_other_pythons(report, checks):
 def main(arguments):
     """Run the steps of a mode; return the exit code."""
     options = parse(arguments)
+    # Ends as Ctrl-C does: what a step started ends with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     report = Report(LOGS)
     checks = Checks(find_python())
     report.print(f"{checks.environment.base}, {os.cpu_count()} cores")

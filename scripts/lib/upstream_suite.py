@@ -16,7 +16,7 @@ from pathlib import Path
 from . import outcomes
 from .environment import digest_of
 from .outcomes import Outcomes
-from .steps import StepFailed
+from .steps import StepFailed, count_of
 
 RECORDING = Path(__file__).parent / "recording"
 
@@ -133,11 +133,13 @@ class UpstreamComparison:
             found, flaky = self.run_again(step, found)
         self.say(step, found, flaky)
         source = "kept" if kept else "run now"
-        remark = f"{len(after.tests)} tests, pristine Django's answers {source}"
+        remark = (
+            f"{count_of(len(after.tests), 'test')}, pristine Django's answers {source}"
+        )
         if flaky:
             remark += f", {len(flaky)} flaky"
         if found or len(flaky) > MOST_FLAKY:
-            raise StepFailed(f"{len(found)} differences in {remark}.")
+            raise StepFailed(f"{count_of(len(found), 'difference')} in {remark}")
         return f"no difference in {remark}"
 
     def run_side(self, step, tree, labels, parallel, timeout):
@@ -175,7 +177,7 @@ class UpstreamComparison:
         if len(found) > MOST_RERUN:
             return found, []
         labels = sorted({label_of(difference.test) for difference in found})
-        step.say(f"{len(found)} tests differ: they run again, alone")
+        step.say(f"{count_of(len(found), 'difference')}: run again, alone")
         sides = [
             self.run_side(step, tree, labels, 1, RERUN_SECONDS)
             for tree in (self.pristine, self.built)
