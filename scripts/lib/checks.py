@@ -1,15 +1,14 @@
 """The actions behind the steps of ./scripts/test."""
 
 import os
-import shutil
-from functools import partial
 from pathlib import Path
 
-from . import ROOT, system_packages, upstream
+from . import ROOT, system_packages
 from .environment import VirtualEnvironment
 from .errors import ToolError
 from .outcomes import Outcomes
 from .steps import StepFailed, count_of
+from .tree import BuiltTree
 from .upstream_suite import (
     LABELS,
     LABELS_SECONDS,
@@ -44,9 +43,8 @@ class Checks:
     def __init__(self, python):
         self.environment = VirtualEnvironment(f"test-{python.minor}", python)
         self.runner = TreeTests(self.environment, WORK / "outcomes")
-        self.pin = upstream.read_pin(ROOT)
-        self.pristine = Tree("pristine", WORK / self.pin.directory)
-        self.built = Tree("built", ROOT / "build")
+        self.tree = BuiltTree(ROOT)
+        self.built = Tree("built", self.tree.path)
         self.ours = []
 
     def install_environment(self, step):
@@ -69,20 +67,7 @@ class Checks:
         return f"installed {' and '.join(missing)}"
 
     def build_tree(self, step):
-        self.run_script(step, "build_tree.py")
-        return self.prepare_pristine()
-
-    def prepare_pristine(self):
-        """Unpack the pinned release, untouched, for the other side of comparisons."""
-        stamp = WORK / f"{self.pin.directory}.sha256"
-        if stamp.exists() and stamp.read_text() == self.pin.sha256:
-            return "pristine Django is there"
-        download = partial(upstream.download, python=self.environment.python)
-        archive = upstream.fetch(self.pin, WORK, download)
-        shutil.rmtree(self.pristine.path, ignore_errors=True)
-        upstream.unpack(archive, self.pristine.path)
-        stamp.write_text(self.pin.sha256)
-        return f"pristine {self.pin.directory} unpacked"
+        return self.run_script(step, "build_tree.py")
 
     def run_our_tests(self, step, seed=None, quick=False):
         shuffle = "--shuffle" if seed is None else f"--shuffle={seed}"
@@ -162,12 +147,15 @@ class Checks:
         return self.comparison().run(step, LABELS, LABELS_SECONDS)
 
     def compare_suite(self, step):
-        return self.comparison().run(step, self.pristine.labels(), SUITE_SECONDS)
+        comparison = self.comparison()
+        return comparison.run(step, comparison.pristine.labels(), SUITE_SECONDS)
 
     def comparison(self):
-        return UpstreamComparison(
-            self.runner, self.pristine, self.built, WORK / "answers", self.pin.version
-        )
+        """Return the comparison; the built tree has unpacked the other side."""
+        pristine = Tree("pristine", self.tree.pristine())
+        version = self.tree.pin.version
+        answers = WORK / "answers"
+        return UpstreamComparison(self.runner, pristine, self.built, answers, version)
 
 
 def script_files():
