@@ -6,7 +6,9 @@ writes to a store: one pass validates, copies and measures.
 See specs/channel-layers.rst, section "Values".
 """
 
-from ..exceptions import MessageTooLarge
+import reprlib
+
+from django.channels.exceptions import MessageTooLarge
 
 # How many dicts and lists may lie within each other, the message included.
 MAX_DEPTH = 32
@@ -29,7 +31,10 @@ class _Refused(Exception):
 
 
 class _Exceeded(Exception):
-    """The measured part of a message is already larger than the limit."""
+    """What has been measured of a message is already over the limit."""
+
+    def __init__(self, size):
+        self.size = size
 
 
 def copy_message(message, limit):
@@ -39,144 +44,131 @@ def copy_message(message, limit):
     Raise TypeError for what a message cannot hold, and MessageTooLarge if its
     size is over ``limit``.
     """
-    if type(message) is not dict and not issubclass(type(message), dict):
+    if not issubclass(type(message), dict):
         raise TypeError(
-            f"A message must be a dict, not {message!r} of type "
+            f"A message must be a dict, not {_show(message)} of type "
             f"{type(message).__name__}."
         )
     try:
-        return _copy_dict(message, 1, limit)[0]
+        return _copy_dict(message, 1, 0, limit)[0]
     except _Refused as refused:
         path = "".join(f"[{key!r}]" for key in reversed(refused.path))
         problem = refused.problem
     except _Exceeded as exceeded:
         raise MessageTooLarge(
-            f"The message has a size of at least {exceeded.args[0]}; at most {limit} "
-            "is allowed."
+            f"The message has a size of at least {exceeded.size}; at most {limit} is "
+            "allowed."
         ) from None
     raise TypeError(f"message{path} {problem}")
 
 
-def _copy_dict(value, depth, limit):
-    """Return a copy and its size: 1, and those of all keys and values."""
+def _copy_dict(value, depth, size, limit):
+    """Return a copy, and ``size`` grown by 1, the keys and the values."""
     copy = {}
-    size = 1
+    size += 1
     for key, item in value.items():
-        if type(key) is not str:
-            key = _plain_key(key)
-        if not key.isascii():
-            _check_text(key, "has a key that")
+        if type(key) is not str or not key.isascii():
+            key = _copy_key(key)
         size += len(key)
         # The common types first and in line: this is the path of every message.
         kind = type(item)
-        if kind is str:
-            if not item.isascii():
-                _check_item(item, key)
-            size += len(item)
-        elif kind is bytes:
+        if kind is bytes or kind is str and item.isascii():
             size += len(item)
         elif kind is int and MIN_INT <= item <= MAX_INT or kind in _CONSTANTS:
             size += 1
         else:
-            item, item_size = _copy_item(item, key, depth, limit - size)
-            size += item_size
-        copy[key] = item
+            item, size = _copy_item(item, key, depth, size, limit)
         if size > limit:
             raise _Exceeded(size)
+        copy[key] = item
     return copy, size
 
 
-def _copy_list(value, depth, limit):
-    """Return a copy and its size: 1, and those of all items."""
+def _copy_list(value, depth, size, limit):
+    """Return a copy, and ``size`` grown by 1 and the items."""
     copy = []
-    size = 1
+    size += 1
     for index, item in enumerate(value):
-        kind = type(item)
-        if kind is bytes:
+        if type(item) is bytes:
             size += len(item)
         else:
-            item, item_size = _copy_item(item, index, depth, limit - size)
-            size += item_size
-        copy.append(item)
+            item, size = _copy_item(item, index, depth, size, limit)
         if size > limit:
             raise _Exceeded(size)
+        copy.append(item)
     return copy, size
 
 
-def _copy_item(item, key, depth, limit):
-    """Return a copy of what stands under ``key``, and its size."""
+def _copy_item(item, key, depth, size, limit):
     try:
-        return _copy_value(item, depth, limit)
+        return _copy_value(item, depth, size, limit)
     except _Refused as refused:
         refused.path.append(key)
         raise
-    except _Exceeded as exceeded:
-        # What the caller has measured so far is not in ``limit`` any more.
-        raise _Exceeded(exceeded.args[0]) from None
 
 
-def _copy_value(value, depth, limit):
+def _copy_value(value, depth, size, limit):
+    """Return a copy of any one value, and ``size`` grown by it."""
     kind = type(value)
     if kind in _CONSTANTS:
-        return value, 1
-    if issubclass(kind, str):
-        # A subclass (SafeString, TextChoices) arrives as the text it is.
-        value = str.__str__(value)
-        _check_text(value, "is a str that")
-        return value, len(value)
-    if issubclass(kind, int):
-        value = int.__int__(value)
-        if not MIN_INT <= value <= MAX_INT:
+        return value, size + 1
+    if issubclass(kind, (dict, list)):
+        if depth >= MAX_DEPTH:
             raise _Refused(
-                f"is {value!r}, which is not within the 64 bits of an integer: "
-                f"{MIN_INT} to {MAX_INT}."
+                f"lies {depth + 1} levels deep; dicts and lists may be nested "
+                f"{MAX_DEPTH} levels deep."
             )
-        return value, 1
+        copy = _copy_dict if issubclass(kind, dict) else _copy_list
+        return copy(value, depth + 1, size, limit)
+    # An instance of a subclass (SafeString, IntEnum) arrives as the plain type.
+    if issubclass(kind, str):
+        value = _plain_text(value, "is a str that")
+        return value, size + len(value)
     if issubclass(kind, bytes):
         value = b"".join((value,))
-        return value, len(value)
+        return value, size + len(value)
     if issubclass(kind, float):
-        return float.__float__(value), 1
-    if not issubclass(kind, (dict, list)):
+        return float.__float__(value), size + 1
+    if not issubclass(kind, int):
         raise _Refused(
-            f"is {value!r} of type {kind.__name__}; allowed are {ALLOWED}."
+            f"is {_show(value)} of type {kind.__name__}; allowed are {ALLOWED}."
         )
-    if depth >= MAX_DEPTH:
+    value = int.__int__(value)
+    if not MIN_INT <= value <= MAX_INT:
         raise _Refused(
-            f"lies {depth + 1} levels deep; dicts and lists may be nested "
-            f"{MAX_DEPTH} levels deep."
+            f"is {_show(value)}, which does not fit into 64 bits: allowed are "
+            f"{MIN_INT} to {MAX_INT}."
         )
-    copy = _copy_dict if issubclass(kind, dict) else _copy_list
-    return copy(value, depth + 1, limit)
+    return value, size + 1
 
 
-def _plain_key(key):
+def _copy_key(key):
     if not issubclass(type(key), str):
         raise _Refused(
-            f"has the key {key!r} of type {type(key).__name__}; keys must be str."
+            f"has the key {_show(key)} of type {type(key).__name__}; keys must be str."
         )
-    return str.__str__(key)
+    return _plain_text(key, "has a key that")
 
 
-def _check_item(text, key):
-    try:
-        _check_text(text, "is a str that")
-    except _Refused as refused:
-        refused.path.append(key)
-        raise
-
-
-def _check_text(text, subject):
-    # Half a surrogate pair has no encoding: no other process could read it.
-    if text.isascii():
-        return
+def _plain_text(text, subject):
+    text = str.__str__(text)
     try:
         text.encode()
     except UnicodeEncodeError as error:
+        # Half a surrogate pair has no encoding: no other process could read it.
         raise _Refused(
-            f"{subject} has a lone surrogate, {text[error.start]!r}, at "
-            f"position {error.start}."
+            f"{subject} has a lone surrogate, {text[error.start]!r}, at position "
+            f"{error.start}."
         ) from None
+    return text
+
+
+def _show(value):
+    try:
+        return reprlib.repr(value)
+    except Exception:
+        # Python refuses to print integers of thousands of digits, for one.
+        return f"<{type(value).__name__}>"
 
 
 def is_flat(message):
@@ -185,15 +177,12 @@ def is_flat(message):
 
 
 def duplicate(value):
-    """Return a deep copy of a value that copy_message() has made."""
-    kind = type(value)
-    if kind is dict:
-        return {
-            key: duplicate(item) if type(item) in (dict, list) else item
-            for key, item in value.items()
-        }
-    if kind is list:
+    """Return a deep copy of a dict or list that copy_message() has made."""
+    if type(value) is list:
         return [
             duplicate(item) if type(item) in (dict, list) else item for item in value
         ]
-    return value
+    return {
+        key: duplicate(item) if type(item) in (dict, list) else item
+        for key, item in value.items()
+    }

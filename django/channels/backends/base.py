@@ -1,0 +1,381 @@
+"""
+The channel layer contract: what senders and readers may rely on.
+
+Messages come in from channel.py, the interface and anybody's code, and go out to
+workers, reply readers and tests. specs/channel-layers.rst says the same in
+numbered requirements; django.test.channel_layers tests a layer against them.
+"""
+
+import os
+import weakref
+
+from asgiref.sync import sync_to_async
+from django.channels.exceptions import ChannelFull, MessageTooLarge
+from django.channels.names import new_name, queue_of
+
+from . import options
+from .bridges import BridgeLoop, receive_in_thread
+
+# The layers of this process, for a forked child to reset.
+_layers = weakref.WeakSet()
+
+
+class BaseChannelLayer:
+    """
+    The base of every channel layer.
+
+    A layer defines the sync methods, the async ones or both, and says so by
+    supports_sync and supports_async; the missing form of each method runs the
+    other (see bridges.py). It calls super().__init__() with the four options,
+    and the helpers of options.py and values.py on what it is given.
+    """
+
+    # Are the sync methods (send) defined by the layer itself?
+    supports_sync = False
+    # Are the async methods (asend) defined by the layer itself?
+    supports_async = False
+    # Do other processes receive what this one sends?
+    spans_processes = False
+    # Which optional parts of the contract are there?
+    extensions = ("groups", "flush", "statistics")
+
+    # The largest message, in units of its size: characters, bytes and items.
+    # What is 1 MB as JSON always fits.
+    max_message_size = 2 * 1024 * 1024
+
+    ChannelFull = ChannelFull
+    MessageTooLarge = MessageTooLarge
+
+    def __init__(
+        self, expiry=60, group_expiry=86400, capacity=100, channel_capacity=None
+    ):
+        if not (self.supports_sync or self.supports_async):
+            raise TypeError(
+                f"{type(self).__name__} must set supports_sync or supports_async."
+            )
+        # Seconds until a message is dropped.
+        self.expiry = options.check_seconds("expiry", expiry)
+        # Seconds until a normal or single-reader channel falls out of a group.
+        self.group_expiry = options.check_seconds("group_expiry", group_expiry)
+        # Messages that a channel or an inbox holds.
+        self.capacity = options.check_capacity("capacity", capacity)
+        self.channel_capacity = options.compile_capacities(channel_capacity)
+        self._bridge = BridgeLoop(type(self).__name__)
+        _layers.add(self)
+
+    def get_capacity(self, channel):
+        """
+        Return how many messages a channel holds.
+
+        The first pattern of channel_capacity that matches counts, otherwise
+        ``capacity``. A process-specific channel has the capacity of its inbox.
+        """
+        name = queue_of(channel)
+        for pattern, capacity in self.channel_capacity:
+            if pattern.match(name):
+                return capacity
+        return self.capacity
+
+    # Sending and receiving.
+
+    def send(self, channel, message):
+        """
+        Put a message onto a channel; never wait for room or a reader.
+
+        The message is copied: what the caller does with it later is not seen.
+        Raise ChannelFull, MessageTooLarge or TypeError, and then store nothing.
+        """
+        return self._run_async("asend", channel, message)
+
+    async def asend(self, channel, message):
+        """See send()."""
+        return await self._run_sync("send", channel, message)
+
+    def send_batch(self, messages):
+        """
+        Send (channel, message) pairs in order; return None or the error of each.
+
+        Raise TypeError before anything is stored if one of them is invalid.
+        ChannelFull and MessageTooLarge are returned. After a ChannelFull, later
+        messages for the same channel or inbox are refused too: order holds.
+        """
+        if not self.supports_sync:
+            return self._run_async("asend_batch", messages)
+        batch = _Batch(options.check_batch(messages, self.max_message_size))
+        for channel, message in batch:
+            try:
+                self.send(channel, message)
+                batch.sent()
+            except ChannelFull as error:
+                batch.full(channel, error)
+        return batch.results
+
+    async def asend_batch(self, messages):
+        """See send_batch()."""
+        if not self.supports_async:
+            return await self._run_sync("send_batch", messages)
+        batch = _Batch(options.check_batch(messages, self.max_message_size))
+        for channel, message in batch:
+            try:
+                await self.asend(channel, message)
+                batch.sent()
+            except ChannelFull as error:
+                batch.full(channel, error)
+        return batch.results
+
+    def receive(self, channels, block=False, timeout=None):
+        """
+        Return (channel, message) from one of the channels, or (None, None).
+
+        Each message is returned at most once, to one reader. Messages of one
+        sender on a single-reader or process-specific channel come in order. A
+        busy channel does not starve another one. With ``block``, wait for a
+        message, up to ``timeout`` seconds or until the layer is closed.
+
+        A process-specific channel is received by its inbox: ``["prefix!"]``.
+        """
+        if self.supports_sync:
+            self._missing("receive")
+        pairs = self.receive_batch(channels, 1, block, timeout)
+        return pairs[0] if pairs else (None, None)
+
+    async def areceive(self, channels, block=False, timeout=None):
+        """See receive(). A cancelled wait loses no message."""
+        if self.supports_async:
+            self._missing("areceive")
+        pairs = await self.areceive_batch(channels, 1, block, timeout)
+        return pairs[0] if pairs else (None, None)
+
+    def receive_batch(self, channels, limit, block=False, timeout=None):
+        """
+        Return a list of up to ``limit`` (channel, message) pairs, maybe empty.
+
+        With ``block``, wait as receive() does, for the first message only.
+        """
+        names = options.check_channels(channels)
+        options.check_wait(block, timeout)
+        options.check_limit(limit)
+        if not self.supports_sync:
+            return self._bridge.receive(
+                lambda: self.areceive_batch(names, limit, block, timeout),
+                self.aput_back,
+            )
+        # One only: an error or an interrupt in a second call would lose it.
+        pair = self.receive(names, block, timeout)
+        return [pair] if pair[0] is not None else []
+
+    async def areceive_batch(self, channels, limit, block=False, timeout=None):
+        """See receive_batch(). A cancelled wait loses no message."""
+        names = options.check_channels(channels)
+        options.check_wait(block, timeout)
+        options.check_limit(limit)
+        if self.supports_async:
+            pair = await self.areceive(names, block, timeout)
+            return [pair] if pair[0] is not None else []
+        return await receive_in_thread(self, names, limit, block, timeout)
+
+    def put_back(self, pairs):
+        """
+        Return messages that were received and not worked on.
+
+        The result is that of send_batch(). A layer that can puts them where
+        they were; this one sends them again, behind what came since.
+        """
+        if not self.supports_sync:
+            return self._run_async("aput_back", pairs)
+        return self.send_batch(pairs)
+
+    async def aput_back(self, pairs):
+        """See put_back()."""
+        if not self.supports_async:
+            return await self._run_sync("put_back", pairs)
+        return await self.asend_batch(pairs)
+
+    # Names.
+
+    def new_channel(self, pattern):
+        """
+        Return a fresh name that starts with ``pattern``, which ends in ? or !.
+
+        Names are never given twice. Raise TypeError for any other pattern.
+        """
+        if not self.supports_sync:
+            return self._run_async("anew_channel", pattern)
+        return new_name(pattern)
+
+    async def anew_channel(self, pattern):
+        """See new_channel()."""
+        if not self.supports_async:
+            return await self._run_sync("new_channel", pattern)
+        return new_name(pattern)
+
+    def close_channel(self, name):
+        """
+        Drop the messages and the memberships of a channel with a ? or a !.
+
+        What is sent to a closed name of new_channel("prefix!") later is dropped.
+        """
+        return self._run_async("aclose_channel", name)
+
+    async def aclose_channel(self, name):
+        """See close_channel()."""
+        return await self._run_sync("close_channel", name)
+
+    # Groups.
+
+    def group_add(self, group, channel):
+        """
+        Make a channel a member of a group; renew its expiry if it is one.
+
+        Every send_group() that begins after this returns reaches the channel.
+        """
+        return self._run_async("agroup_add", group, channel)
+
+    async def agroup_add(self, group, channel):
+        """See group_add()."""
+        return await self._run_sync("group_add", group, channel)
+
+    def group_discard(self, group, channel):
+        """End the membership of a channel, if it is a member."""
+        return self._run_async("agroup_discard", group, channel)
+
+    async def agroup_discard(self, group, channel):
+        """See group_discard()."""
+        return await self._run_sync("group_discard", group, channel)
+
+    def send_group(self, group, message):
+        """
+        Send a message to all members of a group, each of which gets a copy.
+
+        Members that are full miss it; the statistics count them. Raise
+        MessageTooLarge or TypeError, and then store nothing.
+        """
+        return self._run_async("asend_group", group, message)
+
+    async def asend_group(self, group, message):
+        """See send_group()."""
+        return await self._run_sync("send_group", group, message)
+
+    # Care.
+
+    def statistics(self, channel=None):
+        """
+        Return the counters of a channel or an inbox, or of the whole layer.
+
+        messages_count is always delivered_count + dropped_count + expired_count
+        + messages_pending. Refused sends are in channel_full_count only.
+        """
+        return self._run_async("astatistics", channel)
+
+    async def astatistics(self, channel=None):
+        """See statistics()."""
+        return await self._run_sync("statistics", channel)
+
+    def describe(self):
+        """Return lines of text that tell a human how the layer is doing."""
+        if not self.supports_sync:
+            return self._run_async("adescribe")
+        return self._describe(self.statistics())
+
+    async def adescribe(self):
+        """See describe()."""
+        if not self.supports_async:
+            return await self._run_sync("describe")
+        return self._describe(await self.astatistics())
+
+    def flush(self):
+        """Drop all messages and groups; names of new_channel() stay open."""
+        return self._run_async("aflush")
+
+    async def aflush(self):
+        """See flush()."""
+        return await self._run_sync("flush")
+
+    def close(self):
+        """
+        End waiting receives and release connections and threads.
+
+        Messages and groups stay. Closing twice is closing once, and using the
+        layer opens it again.
+        """
+        if not self.supports_sync:
+            self._run_async("aclose")
+            self._bridge.stop()
+
+    async def aclose(self):
+        """See close()."""
+        if not self.supports_async:
+            await self._run_sync("close")
+
+    def after_fork(self):
+        """Replace locks, threads and connections in a forked child."""
+        self._bridge = BridgeLoop(type(self).__name__)
+
+    # What is gone.
+
+    def receive_many(self, channels, block=False):
+        """Raise TypeError: this older name of receive() is gone."""
+        raise TypeError("receive_many() is gone. Use receive().")
+
+    def group_channels(self, group):
+        """Raise TypeError: a group does not list its members any more."""
+        raise TypeError(
+            "group_channels() is gone: no process knows all members of a group. Use "
+            "send_group() to reach them."
+        )
+
+    # Helpers.
+
+    def _describe(self, statistics):
+        head = (
+            f"{type(self).__name__}: expiry {self.expiry} s, group expiry "
+            f"{self.group_expiry} s, capacity {self.capacity}"
+        )
+        return [head, *(f"{key}: {value}" for key, value in statistics.items())]
+
+    def _missing(self, name):
+        raise NotImplementedError(f"{type(self).__name__} does not define {name}().")
+
+    def _run_async(self, name, *args):
+        if self.supports_sync:
+            self._missing(name[1:])
+        return self._bridge.run(getattr(self, name), *args)
+
+    async def _run_sync(self, name, *args):
+        if self.supports_async:
+            self._missing(f"a{name}")
+        return await sync_to_async(getattr(self, name), thread_sensitive=False)(*args)
+
+
+class _Batch:
+    """The items of a batch that may be sent, and the results of all."""
+
+    def __init__(self, messages):
+        self.results = []
+        self._messages = messages
+        self._full = {}
+
+    def __iter__(self):
+        for channel, message in self._messages:
+            if isinstance(message, MessageTooLarge):
+                self.results.append(message)
+            elif error := self._full.get(queue_of(channel)):
+                self.results.append(error)
+            else:
+                yield channel, message
+
+    def sent(self):
+        self.results.append(None)
+
+    def full(self, channel, error):
+        self._full[queue_of(channel)] = error
+        self.results.append(error)
+
+
+def _reset_after_fork():
+    for layer in list(_layers):
+        layer.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_after_fork)
