@@ -61,12 +61,12 @@ def digest(path):
     return result.hexdigest()
 
 
-def download(requirement, directory, python=sys.executable):
+def download(requirement, directory, python=sys.executable, extra=()):
     """Fetch the source archive of one requirement by pip; return its path."""
     name = requirement.partition("==")[0]
     command = [python, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     command += ["download", "--no-deps", "--no-binary", name]
-    command += ["--dest", str(directory), requirement]
+    command += ["--dest", str(directory), *extra, requirement]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS
