@@ -69,45 +69,44 @@ def seconds(value):
     return number
 
 
+OPTIONS = [
+    (
+        ["--noasgi"],
+        "Serve HTTP only, through Django's WSGI server.",
+        {"action": "store_false", "dest": "use_asgi"},
+    ),
+    (
+        ["--noworker"],
+        "Put every request and socket event onto the channel layer, for processes "
+        "started by runworker, and consume nothing here.",
+        {"action": "store_false", "dest": "run_worker"},
+    ),
+    (
+        ["--http-timeout", "--http_timeout"],
+        "Answer 503 to a request whose response has not begun by then. The default "
+        "is HTTP_RESPONSE_SECONDS of CHANNEL_LIMITS.",
+        {"type": seconds, "metavar": "SECONDS"},
+    ),
+    (
+        ["--websocket-handshake-timeout", "--websocket_handshake_timeout"],
+        "Refuse a socket that no consumer has accepted by then. The default is "
+        "WEBSOCKET_HANDSHAKE_SECONDS of CHANNEL_LIMITS.",
+        {"type": seconds, "metavar": "SECONDS"},
+    ),
+]
+
+
 def add_arguments(command, parser):
-    """Add the options, unless a subclass brings its own server and options."""
+    """
+    Add the options, unless a subclass brings its own server and options.
+
+    One that is not given is absent, so that whoever calls or replaces the
+    command sees upstream's options alone.
+    """
     if command.server_cls is not WSGIServer:
         return
-    parser.add_argument(
-        "--noasgi",
-        action="store_false",
-        dest="use_asgi",
-        help="Serve HTTP only, through Django's WSGI server.",
-    )
-    parser.add_argument(
-        "--noworker",
-        action="store_false",
-        dest="run_worker",
-        help=(
-            "Put every request and socket event onto the channel layer, for "
-            "processes started by runworker, and consume nothing here."
-        ),
-    )
-    parser.add_argument(
-        "--http-timeout",
-        "--http_timeout",
-        type=seconds,
-        metavar="SECONDS",
-        help=(
-            "Answer 503 to a request whose response has not begun by then. The "
-            "default is HTTP_RESPONSE_SECONDS of CHANNEL_LIMITS."
-        ),
-    )
-    parser.add_argument(
-        "--websocket-handshake-timeout",
-        "--websocket_handshake_timeout",
-        type=seconds,
-        metavar="SECONDS",
-        help=(
-            "Refuse a socket that no consumer has accepted by then. The default "
-            "is WEBSOCKET_HANDSHAKE_SECONDS of CHANNEL_LIMITS."
-        ),
-    )
+    for names, help_text, extra in OPTIONS:
+        parser.add_argument(*names, default=argparse.SUPPRESS, help=help_text, **extra)
 
 
 def check_options(command, options):
@@ -195,7 +194,7 @@ def get_handler(options):
         DEFAULT_CHANNEL_LAYER,
         threads=_thread_count(options),
         limits=_limit_overrides(options),
-        workers=options["run_worker"],
+        workers=options.get("run_worker", True),
     )
 
 
@@ -282,7 +281,7 @@ def _ctrl_c_ignored():
 
 
 def _layer_line(layer, options):
-    if not options["run_worker"]:
+    if not options.get("run_worker", True):
         return f"Channel layer {layer}, no worker threads: start manage.py runworker"
     threads = _thread_count(options)
     noun = "worker thread" if threads == 1 else "worker threads"
