@@ -1,0 +1,130 @@
+"""A project for tests of runserver, and its server as a process."""
+
+import shutil
+import tempfile
+from http.client import HTTPConnection
+from importlib.util import find_spec
+from unittest import skipUnless
+
+from django.test import SimpleTestCase
+
+from .processes import manage, start_project
+
+# What the server is told to serve.
+ROUTING = """
+import sys
+
+from django.channels import route
+
+
+def connect(message):
+    if message["path"] == "/denied":
+        message.reply_channel.send({"accept": False})
+    elif message["path"] != "/undecided":
+        message.reply_channel.send({"accept": True})
+
+
+def receive(message):
+    message.reply_channel.send({"text": "echo " + message["text"]})
+
+
+def disconnect(message):
+    # In one write, so that no other thread's line gets into it.
+    sys.stdout.write(f"consumed {message['path']} {message['code']}\\n")
+
+
+channel_routing = [
+    route("websocket.connect", connect),
+    route("websocket.receive", receive),
+    route("websocket.disconnect", disconnect),
+]
+"""
+
+URLS = """
+import threading
+
+from django.http import HttpResponse
+from django.urls import path
+
+
+def paths(request):
+    return HttpResponse(f"{request.META['SCRIPT_NAME']} {request.path_info}")
+
+
+def never(request):
+    threading.Event().wait()
+
+
+urlpatterns = [path("paths", paths), path("never", never)]
+"""
+
+SETTINGS = """
+import os
+
+DATABASES = {}
+CHANNEL_LIMITS = {"WEBSOCKET_FRAME_BYTES": 1000}
+if "WITHOUT_LAYER" in os.environ:
+    CHANNEL_LAYERS = {}
+if "SCRIPT_NAME" in os.environ:
+    FORCE_SCRIPT_NAME = os.environ["SCRIPT_NAME"]
+"""
+
+
+class Server:
+    """A runserver process, once it serves."""
+
+    def __init__(self, process, host):
+        self.process = process
+        self.host = host
+        self.port = int(process.wait_for_line(r"Starting .* at http://.*:(\d+)/")[1])
+        process.wait_for_line("Quit the server")
+
+    def get(self, path, timeout=30):
+        """Return (status, body) of a response."""
+        connection = HTTPConnection(self.host, self.port, timeout=timeout)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def connect(self, path="/chat"):
+        """Return a context manager for a socket of the websockets library."""
+        from websockets.sync.client import connect
+
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return connect(f"ws://{host}:{self.port}{path}", proxy=None)
+
+
+@skipUnless(
+    find_spec("daphne") and find_spec("websockets"),
+    "Daphne or websockets is not installed.",
+)
+class RunserverTestCase(SimpleTestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.directory = tempfile.mkdtemp()
+        cls.addClassCleanup(shutil.rmtree, cls.directory)
+        cls.package = start_project(cls.directory)
+        (cls.package / "routing.py").write_text(ROUTING)
+        (cls.package / "urls.py").write_text(URLS)
+        with (cls.package / "settings.py").open("a") as settings:
+            settings.write(SETTINGS)
+
+    def start(self, *args, address="127.0.0.1:0", env=None):
+        """Return the process of a runserver that ends with the test."""
+        process = manage(self.directory, "runserver", address, *args, env=env)
+        self.addCleanup(process.kill)
+        return process
+
+    def serve(self, *args, address="127.0.0.1:0", env=None):
+        """Return the Server of such a process."""
+        host = address.rpartition(":")[0].strip("[]")
+        return Server(self.start(*args, address=address, env=env), host)
+
+    def assertQuiet(self, process):
+        """Check that nothing but the expected was written."""
+        for word in "Traceback", "Error", "Warning", "Exception", "Task ":
+            self.assertNotIn(word, process.output)

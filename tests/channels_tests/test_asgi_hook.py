@@ -1,0 +1,44 @@
+from django.core.asgi import get_asgi_application
+from django.test import SimpleTestCase, override_settings
+
+from .connections import HttpClient, WebSocketClient
+from .layers import layer_settings
+
+LIFESPAN_ERROR = "Django can only handle ASGI/HTTP connections, not lifespan."
+
+
+class ASGIHookTests(SimpleTestCase):
+    """What django.core.asgi.get_asgi_application() does with each scope."""
+
+    @override_settings(CHANNEL_LAYERS=layer_settings())
+    async def test_websocket(self):
+        """With a channel layer, sockets go to consumers."""
+        client = WebSocketClient(get_asgi_application(), "/chat")
+        accept = await client.connect()
+        self.assertEqual(accept["type"], "websocket.accept")
+        await client.disconnect()
+
+    @override_settings(CHANNEL_LAYERS={})
+    async def test_websocket_without_layer(self):
+        """Without a channel layer, sockets are upstream's error."""
+        client = WebSocketClient(get_asgi_application())
+        message = "Django can only handle ASGI/HTTP connections, not websocket."
+        with self.assertRaisesMessage(ValueError, message):
+            await client.ended()
+
+    async def test_other_scope(self):
+        """Any other scope is upstream's error, with a channel layer and without."""
+        for layers in layer_settings(), {}:
+            with self.subTest(layers=layers), self.settings(CHANNEL_LAYERS=layers):
+                application = get_asgi_application()
+                with self.assertRaisesMessage(ValueError, LIFESPAN_ERROR):
+                    await application({"type": "lifespan"}, None, None)
+
+    @override_settings(
+        CHANNEL_LAYERS=layer_settings(), ROUTING=None, ROOT_URLCONF="asgi.urls"
+    )
+    async def test_http(self):
+        """Requests stay with upstream's handler."""
+        client = HttpClient(get_asgi_application(), headers=[(b"host", b"testserver")])
+        status, _, body = await client.request()
+        self.assertEqual((status, body), (200, b"Hello World!"))

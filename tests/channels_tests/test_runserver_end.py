@@ -1,0 +1,100 @@
+"""How runserver ends: Ctrl-C, other signals, a changed file."""
+
+import os
+import signal
+import socket
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from .development import RunserverTestCase
+
+# Seconds in which Ctrl-C ends the server.
+CTRL_C_SECONDS = 2
+
+
+class EndTests(RunserverTestCase):
+    def serve_sockets(self, *args, count=3):
+        """Return a server, and sockets that are open on it."""
+        server = self.serve(*args)
+        stack = self.enterContext(ExitStack())
+        clients = [stack.enter_context(server.connect()) for _ in range(count)]
+        server.process.wait_for_line(r"WebSocket CONNECT /chat", count=count)
+        return server, clients
+
+    def assertClosed(self, client, code):
+        from websockets.exceptions import ConnectionClosed
+
+        with self.assertRaisesMessage(ConnectionClosed, f"{code} "):
+            client.recv(timeout=30)
+
+    def test_ctrl_c(self):
+        """Ctrl-C ends it in time, with sockets closed and consumers run."""
+        for args in ["--noreload"], []:
+            with self.subTest(args=args):
+                server, clients = self.serve_sockets(*args)
+                started = time.monotonic()
+                server.process.interrupt()
+                self.assertEqual(server.process.wait(), 0)
+                self.assertLess(time.monotonic() - started, CTRL_C_SECONDS)
+                for client in clients:
+                    self.assertClosed(client, 1001)
+                line = "consumed /chat 1001"
+                server.process.wait_for_line(line, count=len(clients))
+                self.assertQuiet(server.process)
+
+    def test_impatient_ctrl_c(self):
+        """A second Ctrl-C makes no traceback."""
+        for args in ["--noreload"], []:
+            with self.subTest(args=args):
+                server, _ = self.serve_sockets(*args)
+                server.process.interrupt()
+                server.process.interrupt()
+                server.process.wait()
+                self.assertQuiet(server.process)
+
+    def test_ctrl_c_with_busy_view(self):
+        """A view that does not return does not hold up the end."""
+        server = self.serve("--noreload")
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(b"GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            # The server answers the next request after it has begun this one.
+            self.assertEqual(server.get("/paths")[0], 200)
+            started = time.monotonic()
+            server.process.interrupt()
+            self.assertEqual(server.process.wait(), 0)
+            self.assertLess(time.monotonic() - started, CTRL_C_SECONDS)
+        self.assertQuiet(server.process)
+
+    def test_interrupted_reloader(self):
+        """SIGINT for the reloader alone ends both processes in time."""
+        server, _ = self.serve_sockets()
+        started = time.monotonic()
+        server.process.send_signal(signal.SIGINT)
+        server.process.wait()
+        self.assertLess(time.monotonic() - started, CTRL_C_SECONDS)
+        self.assertQuiet(server.process)
+
+    def test_terminated(self):
+        """SIGTERM ends it in order, too."""
+        server, (client,) = self.serve_sockets("--noreload", count=1)
+        server.process.send_signal(signal.SIGTERM)
+        self.assertEqual(server.process.wait(), 0)
+        self.assertClosed(client, 1001)
+        self.assertQuiet(server.process)
+
+    def test_reload(self):
+        """A changed file closes sockets and starts the server anew."""
+        server, (client,) = self.serve_sockets(count=1)
+        # A later time than any that the reloader has seen.
+        later = time.time() + 10
+        os.utime(Path(self.package) / "urls.py", (later, later))
+        server.process.wait_for_line("urls.py changed, reloading")
+        self.assertClosed(client, 1001)
+        server.process.wait_for_line("Quit the server", count=2)
+        pattern = r"Starting .* at http://.*:(\d+)/"
+        server.port = int(server.process.wait_for_line(pattern, count=2)[1])
+        self.assertEqual(server.get("/paths")[0], 200)
+        server.process.interrupt()
+        self.assertEqual(server.process.wait(), 0)
+        self.assertQuiet(server.process)
