@@ -143,7 +143,11 @@ class Worker:
         except ConsumeLater:
             self._retry(channel, content, retries)
         except Exception:
-            logger.exception("Error processing message with consumer %s:", consumer)
+            logger.exception(
+                "Error processing message on %s with consumer %s:",
+                channel,
+                _dotted_name(consumer),
+            )
             self._answer_failure(channel, content)
         finally:
             consumer_finished.send(sender=type(self))
@@ -159,7 +163,7 @@ class Worker:
             logger.error(
                 "Consumer %s raised DenyConnection on %s: only a consumer of "
                 "websocket.connect can.",
-                consumer,
+                _dotted_name(consumer),
                 message.channel,
             )
             return
@@ -246,6 +250,12 @@ class WorkerGroup:
     def _run(self, worker):
         worker.ready()
         worker.run()
+
+
+def _dotted_name(consumer):
+    """Return where a consumer is defined: a function, a class or an instance."""
+    named = consumer if hasattr(consumer, "__qualname__") else type(consumer)
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def _matches(name, globs):

@@ -46,7 +46,11 @@ class ConsumeTests(WorkerTestCase):
         worker = self.make_worker(route("a", consumer))
         with self.assertLogs("django.channels.worker", "ERROR") as logs:
             worker.consume("a", {})
-        self.assertIn("Error processing message with consumer", logs.output[0])
+        self.assertIn(
+            f"Error processing message on a with consumer {__name__}.ConsumeTests."
+            f"test_what_a_failed_consumer_sent_is_discarded.<locals>.consumer:",
+            logs.output[0],
+        )
         self.assertIn("ValueError: broken", logs.output[0])
         self.assertEqual(self.layer.receive(["b"]), (None, None))
 
