@@ -34,6 +34,13 @@ class Application:
         """The limits in force: see django.channels.limits."""
         return get_limits(**self._overrides)
 
+    def start(self):
+        """Do nothing: what consumes is not the application's."""
+
+    def stop(self, timeout):
+        """Return True: there is nothing to wait for."""
+        return True
+
     async def __call__(self, scope, receive, send):
         """Serve one connection."""
         if scope["type"] == "websocket":
