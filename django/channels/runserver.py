@@ -6,16 +6,14 @@ Out: the application of asgi.py, served by daphne_server.py.
 """
 
 import argparse
-import contextlib
 import math
 import os
-import signal
 import socket
-import sys
-import threading
 from functools import partial
 from importlib import metadata
 
+from django.channels import shutdown
+from django.channels.checks import check_spans_processes
 from django.channels.layers import DEFAULT_CHANNEL_LAYER, channel_layers
 from django.channels.limits import get_limits, limit_error
 from django.conf import settings
@@ -33,10 +31,6 @@ WORKER_THREADS = 4
 # Connections that the kernel accepts while the server is busy.
 BACKLOG = 128
 
-# Seconds that the autoreloader's parent process, told to end by Ctrl-C, gives
-# the serving process to end by itself. Without, subprocess kills it after 0.25.
-CHILD_SECONDS = 1.4
-
 # The option and the limit that it stands for.
 LIMIT_OPTIONS = {
     "http_timeout": "HTTP_RESPONSE_SECONDS",
@@ -48,10 +42,6 @@ ASGI_HANDLER_MODULES = {
     "django.core.management.commands.runserver",
     "django.contrib.staticfiles.management.commands.runserver",
 }
-
-# The servers of this process that have not stopped: one at most.
-_servers = []
-
 
 # What the command line may say.
 
@@ -120,11 +110,8 @@ def check_options(command, options):
         layer = channel_layers[DEFAULT_CHANNEL_LAYER]
     except ImproperlyConfigured as error:
         raise CommandError(str(error)) from error
-    if not layer.spans_processes:
-        raise CommandError(
-            f"--noworker needs a channel layer that spans processes, which "
-            f"{layer} does not: no worker could read what it is sent."
-        )
+    for error in check_spans_processes(layer):
+        raise CommandError(f"{error.msg} --noworker needs one that does.")
 
 
 def _limit_overrides(options):
@@ -230,15 +217,15 @@ def run(command, options, addr, port, handler, ipv6=False, on_bind=None, **kwarg
         root_path=settings.FORCE_SCRIPT_NAME or "",
         stop_application=application.stop,
     )
-    _servers.append(server)
+    shutdown.register(server)
     try:
         application.start()
         command.stdout.write(_layer_line(application.layer, options))
         on_bind(listener.getsockname()[1])
-        _end_on_sigterm()
+        shutdown.exit_on_sigterm()
         server.serve()
     finally:
-        stop_servers()
+        shutdown.stop_servers()
 
 
 def bind(addr, port, ipv6=False):
@@ -259,36 +246,12 @@ def bind(addr, port, ipv6=False):
     return listener
 
 
-def stop_servers():
-    """Close what is open, within a bound; do nothing if nothing serves."""
-    with _ctrl_c_ignored():
-        while _servers:
-            with contextlib.suppress(IndexError):
-                _servers.pop().shut_down()
-
-
-@contextlib.contextmanager
-def _ctrl_c_ignored():
-    """Let an impatient second Ctrl-C not interrupt an end that is bounded."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-
-
 def _layer_line(layer, options):
     if not options.get("run_worker", True):
         return f"Channel layer {layer}, no worker threads: start manage.py runworker"
     threads = _thread_count(options)
     noun = "worker thread" if threads == 1 else "worker threads"
     return f"Channel layer {layer}, {threads} {noun}"
-
-
-# How the process ends.
 
 
 def run_with_reloader(command, options):
@@ -299,28 +262,8 @@ def run_with_reloader(command, options):
     """
     is_child = os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true"
     if not is_child and _serves_asgi(command, options):
-        _end_after_child()
+        shutdown.wait_for_child()
     try:
         autoreload.run_with_reloader(command.inner_run, **options)
     finally:
-        stop_servers()
-
-
-def _end_after_child():
-    """Let a first Ctrl-C wait for the serving process, which got it as well."""
-    if hasattr(signal, "setitimer"):
-        signal.signal(signal.SIGINT, _await_child)
-
-
-def _await_child(signum, frame):
-    # From now on either signal raises KeyboardInterrupt: a second Ctrl-C, or
-    # the alarm when the serving process has not ended in time.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, CHILD_SECONDS)
-
-
-def _end_on_sigterm():
-    """Let SIGTERM end the process in order, as the autoreloader does."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(0))
+        shutdown.stop_servers()

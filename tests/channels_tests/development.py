@@ -58,6 +58,14 @@ def never(request):
 urlpatterns = [path("paths", paths), path("never", never)]
 """
 
+LAYERS = """
+from django.channels.backends.memory import MemoryChannelLayer
+
+
+class SpanningLayer(MemoryChannelLayer):
+    spans_processes = True
+"""
+
 SETTINGS = """
 import os
 
@@ -65,6 +73,8 @@ DATABASES = {}
 CHANNEL_LIMITS = {"WEBSOCKET_FRAME_BYTES": 1000}
 if "WITHOUT_LAYER" in os.environ:
     CHANNEL_LAYERS = {}
+if "SPANNING_LAYER" in os.environ:
+    CHANNEL_LAYERS["default"]["BACKEND"] = "mysite.layers.SpanningLayer"
 if "SCRIPT_NAME" in os.environ:
     FORCE_SCRIPT_NAME = os.environ["SCRIPT_NAME"]
 """
@@ -89,12 +99,12 @@ class Server:
         finally:
             connection.close()
 
-    def connect(self, path="/chat"):
+    def connect(self, path="/chat", **options):
         """Return a context manager for a socket of the websockets library."""
         from websockets.sync.client import connect
 
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return connect(f"ws://{host}:{self.port}{path}", proxy=None)
+        return connect(f"ws://{host}:{self.port}{path}", proxy=None, **options)
 
 
 @skipUnless(
@@ -110,6 +120,7 @@ class RunserverTestCase(SimpleTestCase):
         cls.package = start_project(cls.directory)
         (cls.package / "routing.py").write_text(ROUTING)
         (cls.package / "urls.py").write_text(URLS)
+        (cls.package / "layers.py").write_text(LAYERS)
         with (cls.package / "settings.py").open("a") as settings:
             settings.write(SETTINGS)
 

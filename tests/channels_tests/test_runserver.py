@@ -118,8 +118,9 @@ class OptionTests(RunserverTestCase):
     def test_noworker_refused(self):
         """--noworker is refused if no worker could read the layer."""
         message = (
-            "--noworker needs a channel layer that spans processes, which default "
-            "(django.channels.backends.memory.MemoryChannelLayer) does not"
+            "Channel layer default (django.channels.backends.memory."
+            "MemoryChannelLayer) does not span processes: a worker in another process "
+            "receives nothing from it. --noworker needs one that does."
         )
         with self.assertRaisesMessage(CommandError, message):
             call_command("runserver", "--noworker")

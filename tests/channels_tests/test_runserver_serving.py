@@ -82,6 +82,24 @@ class ServingTests(RunserverTestCase):
             self.assertRegex(client.recv(timeout=30), "hello")
         server.process.wait_for_line(r"Starting .* at http://\[::1\]:")
 
+    def test_noworker(self):
+        """With --noworker nothing is consumed here; static files are served."""
+        server = self.serve(
+            "--noreload",
+            "--noworker",
+            "--http-timeout=0.2",
+            env={"SPANNING_LAYER": "1"},
+        )
+        self.assertEqual(server.get("/paths")[0], 503)
+        self.assertEqual(server.get("/static/admin/css/base.css")[0], 200)
+        server.process.wait_for_line(
+            r"^Channel layer default \(mysite\.layers\.SpanningLayer\), no worker "
+            r"threads: start manage\.py runworker$"
+        )
+        server.process.interrupt()
+        self.assertEqual(server.process.wait(), 0)
+        self.assertQuiet(server.process)
+
     def test_https(self):
         """A client that speaks HTTPS is told apart, and ends at once."""
         server = self.serve("--noreload")
