@@ -6,6 +6,7 @@ What a project's asgi.py imports: the two ways to put it behind a server.
 goes onto the layer, and workers elsewhere answer.
 """
 
+import atexit
 import os
 import threading
 import time
@@ -38,6 +39,8 @@ __all__ = [
 
 # Threads of the process that run the consumers of its connections.
 CONSUMER_THREADS = 4
+# Seconds that consumers have to finish when the process ends.
+EXIT_SECONDS = 5.0
 
 
 def get_channel_layer(alias=DEFAULT_CHANNEL_LAYER):
@@ -122,15 +125,19 @@ class InProcessApplication:
 
         Return whether they did.
         """
+        atexit.unregister(self.stop)
         if self._pid != os.getpid():
             return True
         deadline = time.monotonic() + timeout
+        self._application.leave_sockets()
         done = self._lanes.stop(timeout)
         if self._workers is not None:
             done &= self._workers.stop(max(0, deadline - time.monotonic()))
         return done
 
     def _start(self):
+        # For servers that just end: their consumers may run until then.
+        atexit.register(self.stop, EXIT_SECONDS)
         self._lanes = LaneDispatcher(
             Worker(self.layer).consume,
             self.layer.get_capacity,

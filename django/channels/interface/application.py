@@ -6,6 +6,8 @@ Out: one HttpConnection or WebSocketConnection for each, which send messages
 through a dispatcher and get replies through a ReplyInbox.
 """
 
+import atexit
+
 from django.channels.interface.dispatch import LayerDispatcher, UnreachableDispatcher
 from django.channels.interface.http import HttpConnection
 from django.channels.interface.replies import ReplyInbox
@@ -26,6 +28,7 @@ class Application:
         self.layer = channel_layer
         self.dispatcher = dispatcher
         self.replies = ReplyInbox(channel_layer)
+        self.open_sockets = set()
         self._http = http
         self._overrides = limits or {}
 
@@ -55,6 +58,15 @@ class Application:
                 f"not {scope['type']}."
             )
 
+    def leave_sockets(self):
+        """
+        Tell the consumers of every socket that is left that it ended.
+
+        For the end of the process: not every server ends its applications.
+        """
+        for connection in list(self.open_sockets):
+            connection.leave_behind()
+
 
 def get_bus_application(channel_layer, limits=None):
     """
@@ -64,4 +76,6 @@ def get_bus_application(channel_layer, limits=None):
     """
     spans = channel_layer.spans_processes
     dispatcher = LayerDispatcher if spans else UnreachableDispatcher
-    return Application(channel_layer, dispatcher(channel_layer), limits=limits)
+    application = Application(channel_layer, dispatcher(channel_layer), limits=limits)
+    atexit.register(application.leave_sockets)
+    return application

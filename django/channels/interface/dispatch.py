@@ -37,6 +37,10 @@ class LayerDispatcher:
         """Send a message; raise ChannelFull if the channel has no room."""
         await self._layer.asend(channel, message)
 
+    def send_now(self, channel, message):
+        """See send(). Called without an event loop."""
+        self._layer.send(channel, message)
+
     def abandon(self):
         """Do nothing: what is on the layer is the workers'."""
 
@@ -80,6 +84,10 @@ class Lane:
 
     async def send(self, channel, message):
         """Queue a message; raise ChannelFull if too many wait."""
+        self._dispatcher.put(self, channel, message)
+
+    def send_now(self, channel, message):
+        """See send(). Called without an event loop."""
         self._dispatcher.put(self, channel, message)
 
     def abandon(self):

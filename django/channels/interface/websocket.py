@@ -55,6 +55,8 @@ class WebSocketConnection:
     """
 
     def __init__(self, application, scope, receive, send):
+        # The sockets whose disconnect is still to be sent.
+        self._open = application.open_sockets
         self._replies = application.replies
         self._lane = application.dispatcher.open()
         self._limits = application.limits
@@ -92,6 +94,7 @@ class WebSocketConnection:
             return await self._refuse(503, "Connection queue full.")
         except MessageTooLarge:
             return await self._refuse(431, "Request headers too large.")
+        self._open.add(self)
         reader = asyncio.ensure_future(self._read())
         reader.add_done_callback(lambda task: self._wake.set())
         try:
@@ -133,6 +136,9 @@ class WebSocketConnection:
             self._give_up(INVALID_PAYLOAD, str(error))
 
     async def _dispatch(self, channel, content):
+        await self._lane.send(channel, self._get_message(channel, content))
+
+    def _get_message(self, channel, content):
         message = {
             "type": channel,
             "reply_channel": self.reply_channel,
@@ -141,25 +147,44 @@ class WebSocketConnection:
             **content,
         }
         self._order += 1
-        await self._lane.send(channel, message)
+        return message
 
     async def _disconnect(self):
         """Tell the consumers, once, that the socket ended."""
+        message = self._get_disconnect()
         deadline = time.monotonic() + DISCONNECT_RETRY_SECONDS
-        while True:
+        while message is not None:
             try:
-                return await self._dispatch(
-                    "websocket.disconnect", {"code": self._close_code}
-                )
+                return await self._lane.send("websocket.disconnect", message)
             except ChannelFull:
                 if time.monotonic() >= deadline:
-                    logger.error(
-                        "Lost websocket.disconnect of %s: no room for %s s.",
-                        self._scope["path"],
-                        DISCONNECT_RETRY_SECONDS,
-                    )
-                    return
+                    return self._log_lost_disconnect()
             await asyncio.sleep(RETRY_INTERVAL_SECONDS)
+
+    def leave_behind(self):
+        """
+        Tell the consumers that the socket ended, if nobody has yet.
+
+        Called at the end of the process, when the server runs nothing any more.
+        """
+        message = self._get_disconnect()
+        if message is not None:
+            try:
+                self._lane.send_now("websocket.disconnect", message)
+            except ChannelFull:
+                self._log_lost_disconnect()
+
+    def _get_disconnect(self):
+        """Return the message, to the first who asks, and None to others."""
+        try:
+            self._open.remove(self)
+        except KeyError:
+            return None
+        return self._get_message("websocket.disconnect", {"code": self._close_code})
+
+    def _log_lost_disconnect(self):
+        path = self._scope["path"]
+        logger.error("Lost websocket.disconnect of %s: its channel is full.", path)
 
     # To the client.
 
