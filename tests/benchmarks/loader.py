@@ -1,0 +1,84 @@
+"""
+The process that loads a server, and the way it is talked to.
+
+It connects, warms up and writes "ready". For every line with a number of seconds
+it loads the server for that long and writes what it counted as JSON.
+"""
+
+import json
+import subprocess
+import threading
+from pathlib import Path
+
+from lib.errors import ToolError
+
+from .figures import Measurement
+
+LOADS = Path(__file__).parent / "loads"
+# Seconds that any step may take beyond its own: connecting, waiting for answers.
+PATIENCE_SECONDS = 120
+
+
+class Loader:
+    """
+    Loads a server from a process of its own.
+
+    ``name`` is a file of loads/ and ``options`` are its. As a context manager,
+    it is started and ended; what goes wrong raises ToolError.
+    """
+
+    def __init__(self, environment, server, name, options):
+        self._environment = environment
+        self._server = server
+        self._command = [environment.python, str(LOADS / f"{name}.py")]
+        self._command += [f"--port={server.port}"]
+        self._command += [f"--{option}={value}" for option, value in options.items()]
+
+    def __enter__(self):
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self._environment.environ(),
+        )
+        try:
+            self._read_line()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exc_info):
+        self._process.kill()
+        self._process.communicate()
+
+    def measure(self, seconds):
+        """Load the server and return the Measurement."""
+        before = self._server.cpu_seconds()
+        self._process.stdin.write(f"{seconds}\n")
+        self._process.stdin.flush()
+        result = json.loads(self._read_line())
+        used = self._server.cpu_seconds() - before
+        if result["faults"]:
+            raise ToolError(
+                f"{result['faults']} answers are wrong or missing, of "
+                f"{result['operations']} (the server wrote {self._server.log})."
+            )
+        return Measurement(
+            result["operations"], result["seconds"], used, result["cpu_seconds"]
+        )
+
+    def _read_line(self):
+        timer = threading.Timer(PATIENCE_SECONDS, self._process.kill)
+        timer.start()
+        line = self._process.stdout.readline()
+        timer.cancel()
+        if not line:
+            said = self._process.stderr.read().strip().splitlines()
+            reason = said[-1] if said else f"no answer in {PATIENCE_SECONDS} s"
+            raise ToolError(
+                f"The load failed: {reason} (the server wrote {self._server.log})."
+            )
+        return line
