@@ -234,15 +234,17 @@ class WorkerGroup:
             thread.join(max(0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
-    def run(self, timeout):
-        """
-        Work until SIGTERM or SIGINT, then stop within ``timeout`` seconds.
-
-        Return whether every running consumer could finish. Call it on the main
-        thread.
-        """
+    def stop_on_signals(self):
+        """Have SIGTERM and SIGINT end run(). Call it on the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *args: self._stopped.set())
+
+    def run(self, timeout):
+        """
+        Work until a signal says to stop, then stop within ``timeout`` seconds.
+
+        Return whether every running consumer could finish.
+        """
         self.start()
         self._stopped.wait()
         return self.stop(timeout)

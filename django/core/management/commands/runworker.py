@@ -49,12 +49,13 @@ class Command(BaseCommand):
         layer = channel_layers[alias]
         if errors := check_spans_processes(layer):
             raise CommandError(f"{errors[0].msg} {errors[0].hint}")
-        self.stdout.write(f"Running worker against channel layer {layer}.")
         group = WorkerGroup(
             layer,
             n_threads=options["threads"],
             only_channels=options["only_channels"],
             exclude_channels=options["exclude_channels"],
         )
+        group.stop_on_signals()
+        self.stdout.write(f"Running worker against channel layer {layer}.")
         if not group.run(STOP_SECONDS):
             raise CommandError(f"A consumer did not finish within {STOP_SECONDS} s.")
