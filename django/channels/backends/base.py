@@ -10,6 +10,7 @@ import os
 import weakref
 
 from asgiref.sync import sync_to_async
+
 from django.channels.exceptions import ChannelFull, MessageTooLarge
 from django.channels.names import new_name, queue_of
 

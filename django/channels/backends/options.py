@@ -8,6 +8,7 @@ names the value and what is allowed.
 import fnmatch
 import re
 import threading
+from collections.abc import Iterable
 
 from django.channels.exceptions import InvalidChannelLayerError, MessageTooLarge
 from django.channels.names import validate_channel, validate_receivable
@@ -70,16 +71,9 @@ def compile_capacities(capacities):
 
 def check_channels(channels):
     """Return the names to receive from as a tuple, each of them once."""
-    if isinstance(channels, (str, bytes)):
+    if isinstance(channels, (str, bytes)) or not isinstance(channels, Iterable):
         raise TypeError(f"channels must be a list of channel names, not {channels!r}.")
-    try:
-        names = tuple(dict.fromkeys(map(validate_receivable, channels)))
-    except TypeError as error:
-        if hasattr(type(channels), "__iter__"):
-            raise
-        raise TypeError(
-            f"channels must be a list of channel names, not {channels!r}."
-        ) from error
+    names = tuple(dict.fromkeys(map(validate_receivable, channels)))
     if not names:
         raise TypeError("channels must name at least one channel.")
     return names
@@ -110,7 +104,7 @@ def check_batch(messages, max_message_size):
 
     Raise TypeError for anything else that is wrong with one of them.
     """
-    if isinstance(messages, (str, bytes, dict)):
+    if isinstance(messages, (str, bytes, dict)) or not isinstance(messages, Iterable):
         raise TypeError(
             f"A batch must be a list of (channel, message) pairs, not {messages!r}."
         )

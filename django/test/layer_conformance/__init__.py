@@ -1,0 +1,1 @@
+"""The parts of django.test.channel_layers, one for each section of the contract."""

@@ -1,0 +1,248 @@
+"""Statistics, flushing, closing, describing, and what is gone."""
+
+import asyncio
+
+from .base import EXPIRY, WAIT_SECONDS, ConformanceBase, both_forms, cites
+
+KEYS = {
+    "messages_count",
+    "messages_count_per_second",
+    "messages_pending",
+    "messages_max_age",
+    "channel_full_count",
+    "channel_full_count_per_second",
+    "delivered_count",
+    "dropped_count",
+    "expired_count",
+}
+
+
+class StatisticsTests(ConformanceBase):
+    def assertCounts(self, layer, channel=None, **expected):
+        statistics = layer.statistics(channel)
+        sums = ("delivered_count", "dropped_count", "expired_count")
+        total = sum(statistics[key] for key in sums) + statistics["messages_pending"]
+        self.assertEqual(statistics["messages_count"], total)
+        actual = {key: statistics[key] for key in expected}
+        self.assertEqual(actual, expected)
+
+    @cites("CL-44", "must return a dict with the keys")
+    @both_forms("statistics", capacity=2)
+    def test_statistics_have_all_keys(self, layer):
+        layer.send("a", {})
+        for channel in (None, "a", "unknown", "inbox!", "inbox!a", "body?b"):
+            with self.subTest(channel=channel):
+                statistics = layer.statistics(channel)
+                self.assertEqual(set(statistics), KEYS)
+                for value in statistics.values():
+                    self.assertIsInstance(value, (int, float))
+                    self.assertGreaterEqual(value, 0)
+
+    @cites("CL-44", "for a process-specific channel are those of its inbox")
+    @cites("CL-45", "at any time")
+    @both_forms("statistics", capacity=3)
+    def test_sent_received_and_refused_messages_are_counted(self, layer):
+        layer.send("inbox!a", {})
+        layer.send("inbox!b", {})
+        layer.receive(["inbox!"])
+        layer.send_batch([("inbox!a", {}), ("inbox!a", {}), ("inbox!a", {})])
+        layer.send("other", {})
+        counts = {"delivered_count": 1, "messages_pending": 3, "channel_full_count": 1}
+        for channel in ("inbox!", "inbox!a", "inbox!z"):
+            self.assertCounts(layer, channel, messages_count=4, **counts)
+        counts["messages_pending"] = 4
+        self.assertCounts(layer, messages_count=5, **counts)
+        self.assertCounts(layer, "other", messages_count=1, delivered_count=0)
+
+    @cites("CL-44", "messages_max_age (seconds)")
+    @both_forms("statistics")
+    def test_the_age_is_that_of_the_oldest_message(self, layer):
+        self.assertEqual(layer.statistics("a")["messages_max_age"], 0)
+        layer.send("a", {})
+        self.pass_time(layer.layer, EXPIRY)
+        layer.send("a", {})
+        layer.send("b", {})
+        for channel in ("a", None):
+            age = layer.statistics(channel)["messages_max_age"]
+            self.assertGreaterEqual(age, 0.9 * EXPIRY)
+            self.assertLess(age, WAIT_SECONDS)
+        layer.receive(["a"])
+        layer.receive(["a"])
+        self.assertEqual(layer.statistics("a")["messages_max_age"], 0)
+
+    @cites("CL-45", "A refused send counts in channel_full_count only")
+    @both_forms("statistics", capacity=1, expiry=EXPIRY)
+    def test_expired_messages_are_counted(self, layer):
+        for _ in range(2):
+            layer.send("a", {})
+            with self.assertRaisesMessage(layer.ChannelFull, "a"):
+                layer.send("a", {})
+            self.pass_time(layer.layer, EXPIRY)
+        for channel in ("a", None):
+            self.assertCounts(
+                layer,
+                channel,
+                messages_count=2,
+                expired_count=2,
+                messages_pending=0,
+                channel_full_count=2,
+            )
+
+    @cites("CL-45", "A message to a group counts once per member.")
+    @both_forms("statistics", capacity=1)
+    def test_group_messages_are_counted_once_per_member(self, layer):
+        self.require(layer, "groups")
+        for name in ("inbox!a", "inbox!b", "inbox!c", "normal"):
+            layer.group_add("group", name)
+        layer.send_group("group", {})
+        self.assertCounts(layer, "inbox!", messages_count=3, messages_pending=3)
+        layer.receive(["inbox!"])
+        self.assertCounts(layer, "inbox!", delivered_count=1, messages_pending=2)
+        layer.send_group("group", {})
+        self.assertCounts(
+            layer,
+            "inbox!",
+            messages_count=6,
+            messages_pending=2,
+            dropped_count=3,
+            channel_full_count=1,
+        )
+        self.assertCounts(
+            layer, messages_count=8, dropped_count=4, channel_full_count=2
+        )
+
+    @cites("CL-45", "must be the sum of delivered_count, dropped_count")
+    @both_forms("statistics")
+    def test_messages_of_closed_channels_count_as_dropped(self, layer):
+        names = [layer.new_channel("made!") for _ in range(2)]
+        for name in names * 2:
+            layer.send(name, {})
+        layer.close_channel(names[0])
+        self.assertCounts(layer, "made!", dropped_count=2, messages_pending=2)
+        layer.send(names[0], {})
+        self.assertCounts(layer, "made!", dropped_count=3, messages_count=5)
+        self.receive_all(layer, ["made!"])
+        layer.send("body?a", {})
+        layer.close_channel("body?a")
+        self.assertCounts(layer, messages_count=6, delivered_count=2, dropped_count=4)
+
+    @cites("CL-45", "must be the sum of delivered_count, dropped_count")
+    @both_forms("statistics")
+    def test_group_messages_of_closed_channels_count_as_dropped(self, layer):
+        self.require(layer, "groups")
+        names = [layer.new_channel("made!") for _ in range(4)]
+        for name in names:
+            layer.group_add("group", name)
+        layer.send_group("group", {})
+        first, _ = layer.receive(["made!"])
+        for name in [name for name in names if name != first][:2]:
+            layer.close_channel(name)
+        self.assertCounts(
+            layer, "made!", dropped_count=2, delivered_count=1, messages_pending=1
+        )
+        self.assertEqual(len(layer.receive_batch(["made!"], 10)), 1)
+        self.assertEmpty(layer, "made!")
+        self.assertCounts(layer, messages_count=4, delivered_count=2, dropped_count=2)
+
+    @cites("CL-45", "must be the sum of delivered_count, dropped_count")
+    @both_forms("statistics")
+    def test_what_is_put_back_and_flushed_is_accounted_for(self, layer):
+        layer.send("a", {})
+        layer.put_back([layer.receive(["a"])])
+        self.assertCounts(layer, "a", messages_pending=1)
+        self.require(layer, "flush")
+        layer.flush()
+        self.assertCounts(layer, "a", messages_pending=0, dropped_count=1)
+
+
+class CareTests(ConformanceBase):
+    @cites("CL-46", "must drop all messages and groups")
+    @both_forms("flush")
+    def test_flush_drops_messages_and_groups(self, layer):
+        names = ["a", "body?b", "inbox!c", layer.new_channel("made!")]
+        for name in names:
+            layer.send(name, {})
+            if "groups" in layer.extensions:
+                layer.group_add("group", name)
+        layer.flush()
+        if "groups" in layer.extensions:
+            layer.send_group("group", {})
+        self.assertEmpty(layer, "a", "body?b", "inbox!", "made!")
+
+    @cites("CL-46", "names that new_channel() gave stay open")
+    @both_forms("flush")
+    def test_a_new_channel_works_after_flush(self, layer):
+        name = layer.new_channel("inbox!")
+        layer.flush()
+        layer.send(name, {"n": 1})
+        self.assertEqual(layer.receive(["inbox!"]), (name, {"n": 1}))
+
+    @cites("CL-47", "Closing twice is closing once")
+    @cites("CL-47", "using the layer opens it again")
+    @both_forms()
+    def test_a_closed_layer_opens_again(self, layer):
+        layer.close()
+        layer.close()
+        layer.send("a", {"n": 1})
+        layer.close()
+        self.assertEqual(self.receive_waiting(layer, ["a"]), ("a", {"n": 1}))
+        layer.close()
+        layer.close()
+
+    @cites("CL-47", "must end waiting receives as a timeout does")
+    def test_closing_ends_the_wait_of_a_thread(self):
+        layer = self.make_layer()
+        pool = self.pool(2)
+        futures = [
+            pool.submit(layer.receive, ["a"], True),
+            pool.submit(layer.receive_batch, ["b", "c!"], 5, True),
+        ]
+        # A receive that begins after a close waits for the next one.
+        while not all(future.done() for future in futures):
+            layer.close()
+        self.assertEqual(futures[0].result(), (None, None))
+        self.assertEqual(futures[1].result(), [])
+
+    @cites("CL-47", "must end waiting receives as a timeout does")
+    def test_closing_ends_the_wait_of_a_task(self):
+        layer = self.make_layer()
+
+        async def main():
+            receiving = asyncio.create_task(layer.areceive(["a"], True))
+            batch = asyncio.create_task(layer.areceive_batch(["b", "c!"], 5, True))
+            while not (receiving.done() and batch.done()):
+                await asyncio.sleep(0)
+                await layer.aclose()
+            self.assertEqual(await receiving, (None, None))
+            self.assertEqual(await batch, [])
+
+        self.run_async(main)
+
+    @cites("CL-48", "must return a list of lines of text")
+    @both_forms()
+    def test_a_layer_describes_itself(self, layer):
+        lines = layer.describe()
+        self.assertIsInstance(lines, list)
+        self.assertTrue(lines)
+        for line in lines:
+            self.assertIsInstance(line, str)
+            self.assertNotIn("\n", line)
+
+    @cites("CL-50", "must raise a TypeError that says what to use")
+    def test_methods_that_are_gone_say_what_to_use(self):
+        layer = self.make_layer()
+        with self.assertRaisesMessage(TypeError, "Use receive()."):
+            layer.receive_many(["a"])
+        with self.assertRaisesMessage(TypeError, "Use receive()."):
+            layer.receive_many(["a"], block=True)
+        with self.assertRaisesMessage(TypeError, "send_group()"):
+            layer.group_channels("group")
+
+    @cites("CL-4", "must say what it is by attributes")
+    def test_a_layer_says_what_it_is(self):
+        layer = self.make_layer()
+        self.assertTrue(layer.supports_sync or layer.supports_async)
+        self.assertIn(layer.spans_processes, (True, False))
+        self.assertLessEqual(set(layer.extensions), {"groups", "flush", "statistics"})
+        for error in (layer.ChannelFull, layer.MessageTooLarge):
+            self.assertTrue(issubclass(error, Exception))
