@@ -37,7 +37,7 @@ class Checks:
     """
     Everything that ./scripts/test can check with one Python.
 
-    Each public method is an action: it takes its step and returns a remark.
+    Each public method that takes a step is an action and returns a remark.
     """
 
     def __init__(self, python):
@@ -66,9 +66,6 @@ class Checks:
             return f"browser tests will be skipped: {error}"
         return f"installed {' and '.join(missing)}"
 
-    def build_tree(self, step):
-        return self.run_script(step, "build_tree.py")
-
     def run_our_tests(self, step, seed=None, quick=False):
         shuffle = "--shuffle" if seed is None else f"--shuffle={seed}"
         options = ["--parallel=auto", shuffle]
@@ -85,7 +82,7 @@ class Checks:
         return self.judge(outcomes)
 
     def run_tooling_tests(self, step):
-        result = WORK / "outcomes" / "tooling.json"
+        result = WORK / "outcomes" / f"tooling-{os.getpid()}.json"
         result.parent.mkdir(parents=True, exist_ok=True)
         result.unlink(missing_ok=True)
         step.run(
@@ -108,20 +105,20 @@ class Checks:
             raise StepFailed(f"No test ran to its end: {remark}.")
         return remark
 
-    def run_script(self, step, name, argument=None):
-        """Run a script of ours; its last line of output is the remark."""
-        step.check(
-            [
-                self.environment.python,
-                SCRIPTS / name,
-                *([argument] if argument else []),
-            ],
-            env=self.environment.environ(),
-            cwd=ROOT,
-            timeout=CHECK_SECONDS,
-        )
-        lines = step.log.read_text(errors="replace").splitlines()
-        return lines[-1] if len(lines) > 1 else ""
+    def script(self, name, *arguments):
+        """Return the action that runs a script; its last line is the remark."""
+
+        def action(step):
+            step.check(
+                [self.environment.python, SCRIPTS / name, *arguments],
+                env=self.environment.environ(),
+                cwd=ROOT,
+                timeout=CHECK_SECONDS,
+            )
+            lines = step.log.read_text(errors="replace").splitlines()
+            return lines[-1] if len(lines) > 1 else ""
+
+        return action
 
     def run_linters(self, step):
         paths = [ROOT / name for name in LINTED if (ROOT / name).exists()]

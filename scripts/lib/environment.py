@@ -179,6 +179,14 @@ class VirtualEnvironment:
         path = os.pathsep.join([str(self.path / "bin"), os.environ.get("PATH", "")])
         return clean_environment(PATH=path, VIRTUAL_ENV=str(self.path), **extra)
 
+    def has(self, arguments, sources):
+        """Return whether install() has nothing to do."""
+        return self.read_stamp() == self.describe(arguments, sources)
+
+    def describe(self, arguments, sources):
+        what = " ".join(map(str, arguments))
+        return "{}{}\n{}\n".format(self.identity, what, digest_of(sources))
+
     def install(self, arguments, sources, log):
         """
         Have pip install ``arguments`` unless the stamp says that it has.
@@ -186,15 +194,14 @@ class VirtualEnvironment:
         ``sources`` are the files and folders that the result depends on.
         Return whether anything was done; what pip said is in ``log``.
         """
-        what = " ".join(map(str, arguments)) + "\n" + digest_of(sources) + "\n"
         with locked(self.path.parent):
-            if self.read_stamp() == self.identity + what:
+            if self.has(arguments, sources):
                 return False
             if not self.read_stamp().startswith(self.identity):
                 self.create(log)
             write_stamp(self.stamp, self.identity)
             self.pip("install", *arguments, log=log)
-            write_stamp(self.stamp, self.identity + what)
+            write_stamp(self.stamp, self.describe(arguments, sources))
         return True
 
     def create(self, log):

@@ -55,10 +55,12 @@ def prepare(environment, log):
     """Install the branch if it changed and bring the database up to date."""
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_bytes(b"")
-    print(f"Installing the branch for {environment.base} ...", flush=True)
     sources = [ROOT / name for name in SOURCES]
-    done = environment.install([EXTRA], sources, log)
-    print("Installed." if done else "Nothing has changed since.", flush=True)
+    if environment.has([EXTRA], sources):
+        print(f"The branch is installed in {environment.path}.", flush=True)
+    else:
+        print(f"Installing the branch for {environment.base} ...", flush=True)
+        environment.install([EXTRA], sources, log)
     command = [environment.python, str(PROJECT / "manage.py"), "migrate"]
     run_to_log(command, log, env=environment.environ())
 

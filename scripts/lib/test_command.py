@@ -42,10 +42,10 @@ def run_quick_steps(report, checks, options):
     report.run("environment", checks.install_environment)
     if not options.fast:
         report.run("browser", checks.install_browser)
-    report.run("tree", checks.build_tree, needs=["environment"])
+    report.run("tree", checks.script("build_tree.py"), needs=["environment"])
     report.run("our tests", ours, needs=["tree"], show_log=False)
-    for name, script in (("specs", "specs.py"), ("patches", "patches.py")):
-        check = partial(checks.run_script, name=script, argument="check")
+    for name in ("specs", "patches"):
+        check = checks.script(f"{name}.py", "check")
         report.run(name, check, needs=["environment"])
     report.run("linters", checks.run_linters, needs=["environment"])
 
@@ -58,7 +58,7 @@ def run_slow_steps(report, checks, options):
         needs=["environment"],
         show_log=False,
     )
-    canary = partial(checks.run_script, name="patches.py", argument="canary")
+    canary = checks.script("patches.py", "canary")
     report.run("canary", canary, needs=["environment"], may_fail=True)
     if options.upstream or options.full:
         name, compare = "upstream suite", checks.compare_suite

@@ -7,8 +7,9 @@ runs the events of all processes come back to this process, so that one file
 has everything.
 """
 
-from django.test.runner import DiscoverRunner
 from outcome_result import OutcomeResult
+
+from django.test.runner import DiscoverRunner
 
 
 class OutcomeRunner(DiscoverRunner):
