@@ -9,6 +9,7 @@ from django.channels.worker import Worker
 from django.core import signals
 from django.core.handlers.wsgi import WSGIHandler
 from django.test import RequestFactory, SimpleTestCase, override_settings
+from django.test.channel_layers import cites
 from django.test.client import encode_multipart
 
 from . import views
@@ -32,6 +33,7 @@ class HandlerTestCase(SimpleTestCase):
             headers.append([b"content-length", str(len(body)).encode()])
         content = {
             "type": "http.request",
+            "http_version": "1.1",
             "reply_channel": self.reply_channel,
             "method": method,
             "path": path,
@@ -198,6 +200,7 @@ class BodyTests(HandlerTestCase):
         )
         self.assertEqual(content, b"a" + b"b" * 10 + b"c")
 
+    @cites("HTTP-5", "at least once for every 16")
     def test_credit_is_given_while_a_body_is_read(self):
         channel = self.send_body(*[b"x"] * 40)
         ViewConsumer()(self.message("/read/", "POST", body_channel=channel))
@@ -263,6 +266,7 @@ class StreamingTests(HandlerTestCase):
         self.assertEqual(sum(sizes), 200_000)
         self.assertEqual(max(sizes), 64 * 1024)
 
+    @cites("HTTP-9", "The consumer sends no more than 64 messages ahead of it")
     def test_a_response_waits_for_its_client_and_ends_when_that_goes(self):
         views.endless.closed = threading.Event()
         consumer = threading.Thread(

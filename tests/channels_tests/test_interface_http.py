@@ -2,6 +2,7 @@ from django.channels.interface.application import Application, get_bus_applicati
 from django.channels.interface.dispatch import LayerDispatcher
 from django.channels.interface.http import BODY_CHUNK_BYTES, BODY_WINDOW
 from django.test import SimpleTestCase
+from django.test.channel_layers import cites
 
 from .connections import Connection, HttpClient
 from .layers import SpanningLayer, make_layer
@@ -37,6 +38,8 @@ class HttpTestCase(SimpleTestCase):
 
 
 class RequestTests(HttpTestCase):
+    @cites("HTTP-3", "headers stay in the order in which they came")
+    @cites("HTTP-1", "as one http.request message")
     async def test_a_request_becomes_one_message(self):
         client = self.make_client(
             path="/ä/",
@@ -71,6 +74,7 @@ class RequestTests(HttpTestCase):
         self.assertEqual((await client.response())[0], 204)
         self.assertNothingLeft()
 
+    @cites("HTTP-2", "that no other request has")
     async def test_reply_channels_differ(self):
         names = set()
         for _ in range(2):
@@ -82,6 +86,7 @@ class RequestTests(HttpTestCase):
             await client.response()
         self.assertEqual(len(names), 2)
 
+    @cites("HTTP-4", "A body of more than 65,536 bytes")
     async def test_a_large_body_comes_in_chunks(self):
         body = bytes(range(256)) * 1024
         client = self.make_client(method="POST")
@@ -116,6 +121,7 @@ class RequestTests(HttpTestCase):
         await self.reply(message, status=204)
         await client.response()
 
+    @cites("HTTP-5", "No more than 64 messages of a body")
     async def test_a_body_goes_no_further_ahead_than_its_window(self):
         client = self.make_client(method="POST")
         chunks = BODY_WINDOW + 10
@@ -143,6 +149,7 @@ class RequestTests(HttpTestCase):
         await client.ended()
         self.assertNothingLeft()
 
+    @cites("HTTP-6", "a part whose closed is true; nothing follows it")
     async def test_a_client_that_leaves_within_the_body_is_reported(self):
         client = self.make_client(method="POST", path="/up/")
         body = b"x" * BODY_CHUNK_BYTES
@@ -162,6 +169,7 @@ class RequestTests(HttpTestCase):
         )
         self.assertNothingLeft()
 
+    @cites("HTTP-11", "When a client goes away before its response is complete")
     async def test_a_client_that_leaves_before_the_answer_is_reported_once(self):
         client = self.make_client()
         await client.put("http.request")
@@ -188,6 +196,7 @@ class ResponseTests(HttpTestCase):
         )
         self.assertEqual(await client.response(), (201, {b"X-A": b"1"}, b"made"))
 
+    @cites("HTTP-7", "with one or more http.response messages")
     async def test_a_response_in_several_messages(self):
         client = await self.answer(
             {"type": "http.response", "status": 200, "more_content": True},
@@ -196,11 +205,13 @@ class ResponseTests(HttpTestCase):
         )
         self.assertEqual(await client.response(), (200, {}, b"ab"))
 
+    @cites("HTTP-10", "after its response is complete")
     async def test_what_comes_after_the_response_is_dropped(self):
         client = await self.answer({"status": 200}, {"content": b"more"})
         self.assertEqual(await client.response(), (200, {}, b""))
         self.assertNothingLeft()
 
+    @cites("HTTP-9", "for what it has handed to the client")
     async def test_credit_is_given_for_what_was_written(self):
         client = await self.answer(
             {
@@ -220,6 +231,7 @@ class ResponseTests(HttpTestCase):
         self.assertIs(credit["closed"], True)
         self.assertEqual((await self.next_message())["type"], "http.disconnect")
 
+    @cites("HTTP-8", "answers with status 500 if nothing was sent yet")
     async def test_a_response_that_is_none_becomes_a_500(self):
         for reply, error in (
             ({"content": b"no status"}, "an int from 100 to 999, not None."),
@@ -240,6 +252,7 @@ class ResponseTests(HttpTestCase):
 
 
 class LimitTests(HttpTestCase):
+    @cites("HTTP-12", "when the channel http.request is full")
     async def test_a_full_channel_answers_503(self):
         self.layer = make_layer(layer_class=SpanningLayer, capacity=1)
         await self.layer.asend("http.request", {"path": "/other/"})
@@ -247,12 +260,14 @@ class LimitTests(HttpTestCase):
         self.assertEqual((status, body), (503, b"Request queue full.\n"))
         self.assertEqual(self.layer.statistics()["messages_pending"], 1)
 
+    @cites("HTTP-12", "when no response begins within its time limit")
     async def test_a_request_that_nobody_answers_gets_503(self):
         client = self.make_client(limits={"HTTP_RESPONSE_SECONDS": 0.05})
         status, _, body = await client.request()
         self.assertEqual(status, 503)
         self.assertEqual(body, b"Worker server failed to respond within time limit.\n")
 
+    @cites("HTTP-13", "with status 431 when the headers are larger than its limit")
     async def test_headers_above_the_limit_get_431(self):
         headers = [(b"cookie", b"x" * 100)]
         client = self.make_client(headers=headers, limits={"HTTP_HEADER_BYTES": 100})
@@ -270,6 +285,7 @@ class LimitTests(HttpTestCase):
         self.assertEqual((await client.request(b"x" * 11))[0], 413)
         self.assertNothingLeft()
 
+    @cites("HTTP-13", "whether its length was announced or not")
     async def test_a_body_that_grows_above_the_limit_gets_413(self):
         client = self.make_client(limits={"HTTP_BODY_BYTES": BODY_CHUNK_BYTES + 10})
         body = b"x" * BODY_CHUNK_BYTES

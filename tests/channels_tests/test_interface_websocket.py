@@ -3,6 +3,7 @@ import asyncio
 from django.channels.interface.application import Application, get_bus_application
 from django.channels.interface.dispatch import LayerDispatcher
 from django.test import SimpleTestCase, override_settings
+from django.test.channel_layers import cites
 
 from .connections import WebSocketClient
 from .layers import SpanningLayer, make_layer
@@ -24,8 +25,10 @@ class WebSocketTestCase(SimpleTestCase):
         application = Application(self.layer, dispatcher, limits=limits)
         return WebSocketClient(application, path, **options)
 
-    async def next_message(self):
-        channel, message = await self.layer.areceive(NAMES, block=True, timeout=TIMEOUT)
+    async def next_message(self, *channels):
+        channel, message = await self.layer.areceive(
+            list(channels or NAMES), block=True, timeout=TIMEOUT
+        )
         assert_specified(self, message, channel)
         return message
 
@@ -50,6 +53,7 @@ class WebSocketTestCase(SimpleTestCase):
 
 
 class LifeTests(WebSocketTestCase):
+    @cites("WS-1", "one websocket.connect message when a client asks for a socket")
     async def test_a_handshake_becomes_a_connect(self):
         client = self.make_client(
             headers=[(b"Host", b"testserver"), (b"x", b"1"), (b"x", b"2")],
@@ -78,6 +82,7 @@ class LifeTests(WebSocketTestCase):
         )
         await client.disconnect()
 
+    @cites("WS-3", "0 for the connect, and one more for each message after it")
     async def test_frames_become_receives_in_order(self):
         client, connect = await self.open()
         await client.put("websocket.receive", text="zwölf", bytes=None)
@@ -99,6 +104,7 @@ class LifeTests(WebSocketTestCase):
         await client.disconnect(4001)
         await self.assertDisconnected(code=4001, order=4, path="/chat/")
 
+    @cites("WS-8", "in the order in which they came to the reply channel")
     async def test_replies_are_written_in_order(self):
         client, connect = await self.open()
         for number in range(50):
@@ -112,12 +118,14 @@ class LifeTests(WebSocketTestCase):
         )
         await client.disconnect()
 
+    @cites("WS-2", "Exactly one websocket.disconnect")
     async def test_a_socket_that_is_lost_disconnects_once(self):
         client, connect = await self.open()
         await client.put("websocket.disconnect")
         await client.ended()
         await self.assertDisconnected(code=1006)
 
+    @cites("WS-2", "or because the server stops")
     async def test_a_server_that_cancels_leaves_a_disconnect(self):
         client, connect = await self.open()
         client.future.cancel()
@@ -146,6 +154,7 @@ class LifeTests(WebSocketTestCase):
                 await client.disconnect(code)
                 await self.assertDisconnected(code=code, order=1)
 
+    @cites("WS-4", "before the socket is accepted")
     async def test_nothing_is_received_before_it_is_accepted(self):
         client = self.make_client()
         await client.put("websocket.connect")
@@ -156,6 +165,7 @@ class LifeTests(WebSocketTestCase):
         await client.ended()
         await self.assertDisconnected(order=1)
 
+    @cites("WS-5", "logged and ignored; the socket stays as it is")
     async def test_a_bad_reply_is_logged_and_changes_nothing(self):
         client, connect = await self.open()
         for reply, error in (
@@ -189,6 +199,7 @@ class HandshakeTests(WebSocketTestCase):
             await self.reply(connect, **reply)
         return client
 
+    @cites("WS-6", "close alone rejects")
     async def test_the_decision_table(self):
         close = {"type": "websocket.close", "code": 1000}
         for reply, events in (
@@ -221,6 +232,7 @@ class HandshakeTests(WebSocketTestCase):
         self.assertEqual(await client.get(), self.ACCEPT)
         await client.disconnect()
 
+    @cites("WS-7", "answered with status 403")
     async def test_a_server_that_can_answers_with_a_status(self):
         extensions = {"websocket.http.response": {}}
         client = self.make_client(extensions=extensions)
@@ -233,6 +245,7 @@ class HandshakeTests(WebSocketTestCase):
         self.assertEqual(body["body"], b"Connection refused.\n")
         await client.ended()
 
+    @cites("WS-12", "no consumer accepts within the server's time limit")
     async def test_a_handshake_that_nobody_answers_is_refused(self):
         with self.assertLogs("django.channels.interface", "WARNING") as logs:
             client = self.make_client(limits={"WEBSOCKET_HANDSHAKE_SECONDS": 0.05})
@@ -251,6 +264,10 @@ class HandshakeTests(WebSocketTestCase):
 
 @override_settings(ALLOWED_HOSTS=["testserver"])
 class OriginTests(WebSocketTestCase):
+    @cites(
+        "WS-13",
+        "before any message is sent, when its Origin is malformed, repeated",
+    )
     async def test_a_foreign_origin_is_refused_before_any_message(self):
         for origins in ([b"https://evil.test"], [b"null"], [b"http://testserver"] * 2):
             with self.subTest(origins=origins):
@@ -292,6 +309,7 @@ class LimitTests(WebSocketTestCase):
         self.assertEqual(event, {"type": "websocket.close", "code": code})
         await client.disconnect(code)
 
+    @cites("WS-9", "with status 503 where the ASGI server can send one")
     async def test_a_full_connect_channel_refuses_the_handshake(self):
         self.layer = make_layer(layer_class=SpanningLayer, capacity=1)
         await self.layer.asend("websocket.connect", {"path": "/other/"})
@@ -304,6 +322,7 @@ class LimitTests(WebSocketTestCase):
         await client.ended()
         self.assertEqual(self.layer.statistics()["messages_pending"], 1)
 
+    @cites("WS-10", "When a message of the client has no room")
     async def test_a_full_receive_channel_closes_with_1013_and_disconnects(self):
         capacity = {"websocket.receive": 2}
         self.layer = make_layer(layer_class=SpanningLayer, channel_capacity=capacity)
@@ -312,8 +331,9 @@ class LimitTests(WebSocketTestCase):
             for number in range(3):
                 await client.put("websocket.receive", text=str(number))
             await self.assertClosed(client, 1013)
-        self.assertEqual((await self.next_message())["text"], "0")
-        self.assertEqual((await self.next_message())["text"], "1")
+        for text in ("0", "1"):
+            message = await self.next_message("websocket.receive")
+            self.assertEqual(message["text"], text)
         await self.assertDisconnected(code=1013)
 
     async def test_a_full_disconnect_channel_is_tried_again(self):
@@ -328,6 +348,7 @@ class LimitTests(WebSocketTestCase):
         await client.ended()
         await self.assertDisconnected(reply_channel=connect["reply_channel"])
 
+    @cites("WS-11", "above the server's size limit")
     async def test_a_message_above_the_limit_closes_with_1009(self):
         for content in ({"text": "x" * 11}, {"bytes": b"x" * 11}, {"text": "ä" * 6}):
             with self.subTest(content=content):
@@ -343,6 +364,7 @@ class LimitTests(WebSocketTestCase):
         self.assertEqual((await self.next_message())["text"], "ä" * 5)
         await client.disconnect()
 
+    @cites("WS-11", "more messages than its rate limit with 1008")
     async def test_more_messages_than_the_rate_close_with_1008(self):
         client, _ = await self.open(limits={"WEBSOCKET_MESSAGES_PER_SECOND": 0.001})
         with self.assertLogs("django.channels.interface", "WARNING"):
@@ -358,6 +380,7 @@ class LimitTests(WebSocketTestCase):
         self.assertIn("surrogate", logs.output[0])
         await self.assertDisconnected()
 
+    @cites("WS-10", "too many replies wait to be written")
     async def test_replies_that_pile_up_close_with_1013(self):
         client, connect = await self.open(limits={"WEBSOCKET_PENDING_MESSAGES": 5})
         with self.assertLogs("django.channels.interface", "WARNING") as logs:
