@@ -21,11 +21,15 @@ def render(path, old_text, new_text):
         return ""
     if not old:
         raise PatchError(f"{path} is empty upstream, which leaves a patch no anchor.")
-    for context in range(1, len(old) + 1):
-        hunks = group(changes, context)
-        if all(is_anchored(old, hunk, context) for hunk in hunks):
-            break
-    body = "".join(render_hunk(old, new, hunk, context) for hunk in hunks)
+    hunks = join([([change], 1) for change in changes])
+    while not all(is_anchored(old, hunk) for hunk in hunks):
+        hunks = join(
+            [
+                hunk if is_anchored(old, hunk) else (hunk[0], hunk[1] + 1)
+                for hunk in hunks
+            ]
+        )
+    body = "".join(render_hunk(old, new, hunk) for hunk in hunks)
     return f"--- a/{path}\n+++ b/{path}\n{body}"
 
 
@@ -47,26 +51,30 @@ def find_changes(old, new):
     ]
 
 
-def group(changes, context):
-    """Return lists of changes: those whose context would touch stand together."""
-    hunks = [[changes[0]]]
-    for change in changes[1:]:
-        if change[0] - hunks[-1][-1][1] <= 2 * context:
-            hunks[-1].append(change)
-        else:
-            hunks.append([change])
-    return hunks
+def join(hunks):
+    """Return the (changes, context) pairs; those that touch become one."""
+    joined = []
+    for changes, context in hunks:
+        while joined:
+            above, its_context = joined[-1]
+            if changes[0][0] - above[-1][1] > context + its_context:
+                break
+            changes, context = above + changes, max(context, its_context)
+            joined.pop()
+        joined.append((changes, context))
+    return joined
 
 
-def span(hunk, context, size):
+def span(hunk, size):
     """Return where the old lines of a hunk begin and end, context included."""
-    return max(0, hunk[0][0] - context), min(size, hunk[-1][1] + context)
+    changes, context = hunk
+    return max(0, changes[0][0] - context), min(size, changes[-1][1] + context)
 
 
-def is_anchored(old, hunk, context):
+def is_anchored(old, hunk):
     """Say whether the context tells where the hunk belongs."""
-    begin, end = span(hunk, context, len(old))
-    before, after = old[begin : hunk[0][0]], old[hunk[-1][1] : end]
+    begin, end = span(hunk, len(old))
+    before, after = old[begin : hunk[0][0][0]], old[hunk[0][-1][1] : end]
     return (
         (begin == 0 or re.search(r"\w", "".join(before)) is not None)
         and (end == len(old) or re.search(r"\w", "".join(after)) is not None)
@@ -74,17 +82,18 @@ def is_anchored(old, hunk, context):
     )
 
 
-def render_hunk(old, new, hunk, context):
+def render_hunk(old, new, hunk):
     """Return the text of one hunk."""
-    begin, end = span(hunk, context, len(old))
+    begin, end = span(hunk, len(old))
+    changes, _ = hunk
     marked, position = [], begin
-    for i1, i2, j1, j2 in hunk:
+    for i1, i2, j1, j2 in changes:
         marked += [" " + line for line in old[position:i1]]
         marked += ["-" + line for line in old[i1:i2]]
         marked += ["+" + line for line in new[j1:j2]]
         position = i2
     marked += [" " + line for line in old[position:end]]
-    new_begin = begin + hunk[0][2] - hunk[0][0]
+    new_begin = begin + changes[0][2] - changes[0][0]
     new_size = sum(line[0] != "-" for line in marked)
     body = "".join(
         line if line.endswith("\n") else f"{line}\n{NO_NEWLINE}" for line in marked

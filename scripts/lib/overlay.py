@@ -121,7 +121,7 @@ def refuse_upstream_paths(ours, pristine):
         parents = [str(parent) for parent in Path(path).parents]
         for parent in set(parents) - checked:
             if (pristine / parent).is_file():
-                raise ToolError(f"{path} is ours, but {parent} is a file of upstream's.")
+                raise ToolError(f"{path} is ours, but {parent} is a file upstream.")
         checked.update(parents)
         if os.path.lexists(pristine / path):
             raise ToolError(

@@ -81,7 +81,7 @@ def check_header(patch):
         elif found and line.startswith(" "):
             found[-1][1] += line.strip()
         elif line:
-            return [f"patches/{patch.name}: {line!r} belongs to no field of the header."]
+            return [f"patches/{patch.name}: {line!r} is in no field of the header."]
     if tuple(name for name, _ in found) != FIELDS:
         wanted = ", ".join(f"{name}:" for name in FIELDS)
         return [f"patches/{patch.name}: the header must have, in order, {wanted}"]

@@ -78,7 +78,7 @@ class ParsingTests(PatchingTestCase):
             self.parse(GOOD + body)
 
     def test_a_missing_second_name_is_refused(self):
-        with self.fails('line 4: found \'@@ -2,2 +2,3 @@\\n\' where "+++ b/path"'):
+        with self.fails("line 4: found '@@ -2,2 +2,3 @@\\n' where \"+++ b/path\""):
             self.parse(GOOD.replace("+++ b/django/numbers.py\n", ""))
 
     def test_a_file_without_hunks_is_refused(self):
