@@ -258,7 +258,7 @@ class ValueTests(ConformanceBase):
             {"k": b"x" * (limit - 1)},
             {"k": "x" * limit},
             {"k" * (limit + 1): None},
-            {"k": [1] * limit},
+            {"k": [b"x" * 1000] * (limit // 1000 + 1)},
             {"k": [[b"x" * (limit // 2)], {"a": b"x" * (limit // 2)}]},
         ):
             with self.assertRaisesMessage(layer.MessageTooLarge, str(limit)):
