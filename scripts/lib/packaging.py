@@ -6,7 +6,6 @@ beside this code. Its files, ours and the series make the wheel by the function
 that makes the built tree.
 """
 
-import importlib.metadata
 import shutil
 import tempfile
 from pathlib import Path
@@ -18,26 +17,9 @@ from setuptools.command.editable_wheel import editable_wheel
 from setuptools.errors import SetupError
 
 from . import ROOT, overlay
+from .distribution import PACKAGE, copy_licenses, declare_licenses, find_upstream
 from .errors import ToolError
 from .upstream import read_pin
-
-PACKAGE = "django"
-LICENSES = "licenses"
-
-
-def find_upstream():
-    """Return the installed distribution of the pinned upstream release."""
-    pin = read_pin(ROOT)
-    found = set()
-    for distribution in importlib.metadata.distributions(name=pin.name):
-        if distribution.version == pin.version:
-            return distribution
-        found.add(distribution.version)
-    raise ToolError(
-        f"The build needs {pin.name}=={pin.version} installed beside setuptools, and "
-        f"there is {' and '.join(sorted(found)) or 'none'}: build without "
-        "--no-build-isolation, or install it first."
-    )
 
 
 class Build(build):
@@ -56,7 +38,7 @@ class BuildPackage(build_py):
         target = Path(self.build_lib)
         shutil.rmtree(target / PACKAGE, ignore_errors=True)
         try:
-            pristine = find_upstream().locate_file("")
+            pristine = find_upstream(read_pin(ROOT)).locate_file("")
             overlay.lay_over(ROOT, pristine, target, only=PACKAGE)
         except ToolError as error:
             raise SetupError(str(error)) from error
@@ -80,31 +62,10 @@ class BuildWheel(bdist_wheel):
     def egg2dist(self, egginfo_path, distinfo_path):
         super().egg2dist(egginfo_path, distinfo_path)
         try:
-            copied = copy_licenses(find_upstream(), Path(distinfo_path, LICENSES))
+            copied = copy_licenses(find_upstream(read_pin(ROOT)), distinfo_path)
         except ToolError as error:
             raise SetupError(str(error)) from error
-        declare_licenses(Path(distinfo_path, "METADATA"), copied)
-
-
-def copy_licenses(distribution, target):
-    """Copy the license files of a distribution; return their names there."""
-    names = []
-    for file in distribution.files or ():
-        if LICENSES in file.parts[:-1]:
-            name = f"{PACKAGE}/{file.name}"
-            Path(target, name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(file.locate(), Path(target, name))
-            names.append(name)
-    return sorted(names)
-
-
-def declare_licenses(metadata, names):
-    """Add the names to those that the metadata lists."""
-    text = metadata.read_text(encoding="utf-8")
-    head, mark, tail = text.rpartition("\nLicense-File: ")
-    last, newline, rest = tail.partition("\n")
-    added = "".join(f"License-File: {name}\n" for name in names)
-    metadata.write_text(head + mark + last + newline + added + rest, encoding="utf-8")
+        declare_licenses(distinfo_path, copied)
 
 
 class RefuseEditable(editable_wheel):
