@@ -68,7 +68,7 @@ class Checks:
 
     def run_our_tests(self, step, seed=None, quick=False):
         shuffle = "--shuffle" if seed is None else f"--shuffle={seed}"
-        options = ["--parallel=auto", shuffle]
+        options = [shuffle, "--parallel=auto"]
         if quick:
             options += [f"--exclude-tag={tag}" for tag in SLOW_TAGS]
         outcomes = self.runner.run(
@@ -123,7 +123,7 @@ class Checks:
     def run_linters(self, step):
         paths = [ROOT / name for name in LINTED if (ROOT / name).exists()]
         commands = [
-            ["black", "--check", "--quiet", *paths, *script_files()],
+            ["black", "--check", *paths, *script_files()],
             ["isort", "--check-only", *paths, *script_files()],
             ["flake8", *paths, *script_files()],
         ]
