@@ -39,7 +39,8 @@ def _validate(name, regex, what, shape):
             f"{name!r} is not a valid {what}: it has {len(name)} characters, and "
             f"must have fewer than {MAX_NAME_LENGTH}."
         )
-    return str(name)
+    # Not str(name): that of an enum is the name of its member.
+    return str.__str__(name)
 
 
 def validate_channel(name):

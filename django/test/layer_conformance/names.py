@@ -1,6 +1,15 @@
 """Names of channels and groups, and names that a layer gives."""
 
+import enum
+
+from django.utils.safestring import SafeString
+
 from .base import ConformanceBase, both_forms, cites
+
+
+class Name(str, enum.Enum):
+    CHANNEL = "channel.of.an.enum"
+
 
 VALID_CHANNELS = [
     "a",
@@ -61,6 +70,18 @@ class NameTests(ConformanceBase):
             with self.subTest(name=name):
                 layer.send(name, {"n": name})
                 self.assertEqual(layer.receive([name]), (name, {"n": name}))
+
+    @cites("CL-5", "The name of a channel must consist of")
+    @both_forms("groups")
+    def test_an_instance_of_a_subclass_of_str_is_the_text_it_is(self, layer):
+        for name in (SafeString("a.b"), Name.CHANNEL):
+            layer.send(name, {"n": 1})
+            received, _ = layer.receive([name])
+            self.assertIs(type(received), str)
+            self.assertEqual(received, name)
+            layer.group_add(name, name)
+            layer.send_group(str.__str__(name), {"n": 2})
+            self.assertEqual(layer.receive([name]), (received, {"n": 2}))
 
     @cites("CL-5", "nothing else is: no line feed at the end")
     @cites("CL-8", "a TypeError which names it and says what is allowed")
