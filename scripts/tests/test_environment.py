@@ -1,3 +1,4 @@
+import ast
 import os
 import sys
 import tempfile
@@ -5,7 +6,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from lib import environment
+from lib import ROOT, environment
 from lib.environment import (
     VirtualEnvironment,
     clean_environment,
@@ -29,6 +30,15 @@ class FolderTests(unittest.TestCase):
         path.write_text(f"#!/bin/sh\n{text}\n")
         path.chmod(0o755)
         return path
+
+
+class OldPythonTests(unittest.TestCase):
+    def test_an_old_python_reads_what_looks_for_a_newer_one(self):
+        names = ["test", "quickstart", "lib/__init__.py", "lib/errors.py"]
+        for name in [*names, "lib/environment.py"]:
+            with self.subTest(name=name):
+                text = (ROOT / "scripts" / name).read_text()
+                ast.parse(text, feature_version=(3, 7))
 
 
 class FindingTests(FolderTests):
@@ -70,10 +80,13 @@ class FindingTests(FolderTests):
         inside = self.folder / "pyenv" / "versions" / "3.88.0" / "bin"
         inside.mkdir(parents=True)
         self.script("pyenv/versions/3.88.0/bin/python3", "echo 3.88 3.88.0 /pyenv")
-        with mock.patch.dict(
-            os.environ,
-            {"PATH": str(self.folder), "PYENV_ROOT": str(self.folder / "pyenv")},
-        ), mock.patch.object(sys, "base_prefix", "elsewhere"):
+        with (
+            mock.patch.dict(
+                os.environ,
+                {"PATH": str(self.folder), "PYENV_ROOT": str(self.folder / "pyenv")},
+            ),
+            mock.patch.object(sys, "base_prefix", "elsewhere"),
+        ):
             found = [python.path for python in environment.find_pythons()]
         self.assertEqual(found, ["/on/path", "/pyenv"])
 
