@@ -20,7 +20,10 @@ def load_reader():
     path = ROOT / "tests/channels_tests/specs.py"
     spec = importlib.util.spec_from_file_location("channels_specs", path)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except ModuleNotFoundError as error:
+        sys.exit(f"error: {error}. The specifications are read with docutils.")
     return module
 
 
