@@ -62,6 +62,12 @@ def find_browser():
     return browser, driver
 
 
+TEXTS = """
+const elements = document.querySelectorAll(arguments[0]);
+return [...elements].map((element) => element.innerText);
+"""
+
+
 class Browser:
     """A browser with a profile of its own, until close()."""
 
@@ -93,11 +99,7 @@ class Browser:
 
 
 class Window:
-    """
-    One window of a browser, and what a user sees and does in it.
-
-    The methods that wait raise selenium's TimeoutException in the end.
-    """
+    """One window of a browser, and what a user sees and does in it."""
 
     def __init__(self, driver, url):
         driver.switch_to.new_window("window")
@@ -121,9 +123,8 @@ class Window:
         return self.driver.find_element("css selector", selector)
 
     def texts(self, selector):
-        """Return the text of each element for a CSS selector."""
-        elements = self.driver.find_elements("css selector", selector)
-        return [element.text for element in elements]
+        """Return the text of each element for a CSS selector, all at one time."""
+        return self.driver.execute_script(TEXTS, selector)
 
     def type(self, selector, text):
         """Replace the text of a field."""
@@ -131,17 +132,21 @@ class Window:
         field.clear()
         field.send_keys(text)
 
+    def wait_for_texts(self, selector, texts):
+        """Wait until texts() returns these."""
+        self.wait_for(lambda: self.texts(selector) == texts)
+
     def wait_for(self, condition):
-        """Wait until ``condition()`` is true."""
+        """Wait until ``condition()`` is true, and raise AssertionError if not."""
+        from selenium.common.exceptions import TimeoutException
         from selenium.webdriver.support.wait import WebDriverWait
 
-        driver = self.driver
-        wait = WebDriverWait(driver, PATIENCE_SECONDS, poll_frequency=0.05)
-        wait.until(lambda driver: condition(), self.describe())
-
-    def describe(self):
-        """Return what the page shows, for the text of a failure."""
-        return f"{self.driver.current_url} shows: {self.find('body').text}"
+        wait = WebDriverWait(self.driver, PATIENCE_SECONDS, poll_frequency=0.05)
+        try:
+            wait.until(lambda driver: condition())
+        except TimeoutException as error:
+            url, shown = self.driver.current_url, self.texts("body")
+            raise AssertionError(f"{url} goes on showing {shown}.") from error
 
     def resize(self, width, height, dark=False):
         """Give the page the size, in pixels, and colors of another device."""

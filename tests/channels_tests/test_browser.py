@@ -40,19 +40,13 @@ class ChatPage:
     def __init__(self, window):
         self.window = window
 
-    @property
-    def posts(self):
-        """The text of each post that is shown."""
-        return self.window.texts("#posts p")
-
     def wait_for_state(self, state):
         """Wait until the page says how its connection is."""
-        window = self.window
-        window.wait_for(lambda: window.find("#status").text == state)
+        self.window.wait_for_texts("#status", [state])
 
     def wait_for_posts(self, posts):
         """Wait until exactly these posts are shown, in this order."""
-        self.window.wait_for(lambda: self.posts == posts)
+        self.window.wait_for_texts("#posts p", posts)
 
     def say(self, name, text):
         """Type and send a post."""
