@@ -17,8 +17,12 @@ sys.path.append(str(ROOT / "tests"))
 from benchmarks import comparison, records, wsgi  # noqa: E402
 from benchmarks.comparison import Comparison, Variant  # noqa: E402
 from benchmarks.figures import Figure, Measurement, alternate, ratios  # noqa: E402
-from benchmarks.loader import Loader  # noqa: E402
-from benchmarks.servers import Server  # noqa: E402
+from benchmarks.loader import TRIES, Loader  # noqa: E402
+from benchmarks.servers import (  # noqa: E402
+    Server,
+    cpu_seconds_by_process,
+    process_cpu_seconds,
+)
 
 # Answers every request alike, on the port that is its argument.
 SERVER = """
@@ -42,7 +46,7 @@ HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 
 
 def measured(operations, seconds, cpu=1.0):
-    return Measurement(operations, seconds, cpu, 0.5)
+    return Measurement(operations, seconds, cpu, 0.5, 0.1)
 
 
 class FigureTests(unittest.TestCase):
@@ -61,12 +65,13 @@ class FigureTests(unittest.TestCase):
         )
 
     def test_a_measurement_knows_rate_and_costs(self):
-        run = Measurement(200, 4.0, 0.5, 1.0)
-        self.assertEqual((run.rate, run.cpu, run.loader_share), (50, 2500, 0.25))
+        run = Measurement(200, 4.0, 0.5, 1.0, 2.0)
+        self.assertEqual((run.rate, run.cpu), (50, 2500))
+        self.assertEqual((run.loader_share, run.other_share), (0.25, 0.5))
 
     def test_the_sum_of_runs_weighs_them_by_their_time(self):
         whole = Measurement.sum([measured(100, 1.0), measured(100, 3.0)])
-        self.assertEqual(whole, Measurement(200, 4.0, 2.0, 1.0))
+        self.assertEqual(whole, Measurement(200, 4.0, 2.0, 1.0, 0.2))
         self.assertEqual(whole.rate, 50)
 
     def test_ratios_are_taken_pair_by_pair(self):
@@ -104,6 +109,11 @@ class FolderTests(unittest.TestCase):
 
 
 class ServerTests(FolderTests):
+    def test_every_process_is_seen_with_its_cpu(self):
+        before = process_cpu_seconds(os.getpid())
+        self.assertGreater(before, 0)
+        self.assertGreaterEqual(cpu_seconds_by_process()[os.getpid()], before)
+
     def test_a_server_serves_uses_cpu_and_ends(self):
         with self.server() as server:
             self.assertGreater(server.cpu_seconds(), 0)
@@ -132,10 +142,21 @@ class LoaderTests(FolderTests):
 
     def test_wrong_answers_are_an_error(self):
         with self.server() as server, self.load(server, expected="Bye.") as loader:
-            with self.assertRaisesRegex(
-                ToolError, "[1-9] answers are wrong or missing"
-            ):
+            with self.assertRaisesRegex(ToolError, "\\d answers are wrong or missing"):
                 loader.measure(0.05)
+
+    def test_a_disturbed_run_is_repeated(self):
+        for shares, kept, runs in (
+            ([0.05, 0.0], 0.05, 1),
+            ([0.5, 0.1], 0.1, 2),
+            ([0.5, 0.4, 0.3, 0.6, 0.5, 0.0], 0.3, TRIES),
+        ):
+            with self.subTest(shares=shares):
+                results = [Measurement(1, 1.0, 0, 0, share) for share in shares]
+                loader = Loader(self.environment, SimpleNamespace(port=1), "gets", {})
+                with mock.patch.object(loader, "measure", side_effect=results) as run:
+                    best = loader.measure_quietly(1.0)
+                self.assertEqual((best.other_share, run.call_count), (kept, runs))
 
     def test_a_load_that_fails_is_an_error_with_its_last_line(self):
         loads = mock.patch("benchmarks.loader.LOADS", self.folder)
@@ -153,7 +174,7 @@ class FakeVariant(Variant):
         stack.callback(options["ended"].append, self.name)
         rate = self.options
         return SimpleNamespace(
-            measure=lambda seconds: measured(rate * seconds, seconds, seconds)
+            measure_quietly=lambda seconds: measured(rate * seconds, seconds, seconds)
         )
 
 

@@ -71,7 +71,7 @@ class Comparison:
                 for variant in self.variants
             ]
             for name, loader in alternate(loaders, TURNS):
-                parts[name].append(loader.measure(seconds / TURNS))
+                parts[name].append(loader.measure_quietly(seconds / TURNS))
         return {name: Measurement.sum(those) for name, those in parts.items()}
 
     def show(self, runs, out):
@@ -81,10 +81,11 @@ class Comparison:
         for name, measurements in runs.items():
             rate = Figure.of(run.rate for run in measurements).show()
             cpu = Figure.of(run.cpu for run in measurements).show()
-            share = Figure.of(run.loader_share for run in measurements).median
+            loader = Figure.of(run.loader_share for run in measurements).median
+            other = Figure.of(run.other_share for run in measurements).median
             out(
                 f"  {name:{width}}  {rate} {self.unit}/s, {cpu} µs of CPU each, "
-                f"loader at {share:.0%} of a core"
+                f"loader {loader:.0%} and others {other:.0%} of a core"
             )
         for name in others:
             rate, cpu = (

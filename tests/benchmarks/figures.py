@@ -10,9 +10,11 @@ class Measurement:
 
     operations: int
     seconds: float
-    # Of the server with its children; of the process that loads it.
+    # Of the server with its children; of the process that loads it; of the rest
+    # of the machine.
     server_cpu_seconds: float
     loader_cpu_seconds: float
+    other_cpu_seconds: float
 
     @classmethod
     def sum(cls, parts):
@@ -33,6 +35,11 @@ class Measurement:
     def loader_share(self):
         """The part of one core that the loader used: near 1, it is the limit."""
         return self.loader_cpu_seconds / self.seconds
+
+    @property
+    def other_share(self):
+        """The part of one core that everything else used: near 0, it was quiet."""
+        return max(self.other_cpu_seconds / self.seconds, 0.0)
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,15 @@ from pathlib import Path
 from lib.errors import ToolError
 
 from .figures import Measurement
+from .servers import cpu_seconds_by_process
 
 LOADS = Path(__file__).parent / "loads"
 # Seconds that any step may take beyond its own: connecting, waiting for answers.
 PATIENCE_SECONDS = 120
+# A run is repeated, so often at the most, while other processes use more than
+# this part of one core.
+QUIET_SHARE = 0.1
+TRIES = 5
 
 
 class Loader:
@@ -56,19 +61,43 @@ class Loader:
 
     def measure(self, seconds):
         """Load the server and return the Measurement."""
-        before = self._server.cpu_seconds()
+        before, server = cpu_seconds_by_process(), self._server.cpu_seconds()
         self._process.stdin.write(f"{seconds}\n")
         self._process.stdin.flush()
         result = json.loads(self._read_line())
-        used = self._server.cpu_seconds() - before
+        server = self._server.cpu_seconds() - server
+        grown = sum(
+            seconds - before.get(pid, 0)
+            for pid, seconds in cpu_seconds_by_process().items()
+        )
         if result["faults"]:
             raise ToolError(
                 f"{result['faults']} answers are wrong or missing, of "
                 f"{result['operations']} (the server wrote {self._server.log})."
             )
+        loader = result["cpu_seconds"]
         return Measurement(
-            result["operations"], result["seconds"], used, result["cpu_seconds"]
+            result["operations"],
+            result["seconds"],
+            server_cpu_seconds=server,
+            loader_cpu_seconds=loader,
+            other_cpu_seconds=grown - server - loader,
         )
+
+    def measure_quietly(self, seconds):
+        """
+        Return the first Measurement that nothing else disturbed.
+
+        If there is none in a few tries, return the least disturbed.
+        """
+        best = None
+        for _ in range(TRIES):
+            one = self.measure(seconds)
+            if best is None or one.other_share < best.other_share:
+                best = one
+            if best.other_share <= QUIET_SHARE:
+                break
+        return best
 
     def _read_line(self):
         timer = threading.Timer(PATIENCE_SECONDS, self._process.kill)

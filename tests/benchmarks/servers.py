@@ -90,9 +90,9 @@ class Server:
 def session_cpu_seconds(session):
     """Return the CPU seconds that the living processes of a session have used."""
     return sum(
-        process_cpu_seconds(int(path.name))
-        for path in Path("/proc").glob("[0-9]*")
-        if session_of(int(path.name)) == session
+        seconds
+        for pid, seconds in cpu_seconds_by_process().items()
+        if session_of(pid) == session
     )
 
 
@@ -102,6 +102,17 @@ def session_of(pid):
         return os.getsid(pid)
     except ProcessLookupError:
         return None
+
+
+def cpu_seconds_by_process():
+    """
+    Return the CPU seconds that each living process has used, by its id.
+
+    /proc/stat has the whole machine's, but counts in ticks, in which processes
+    that only ever run shortly are over- or underrated.
+    """
+    pids = (int(path.name) for path in Path("/proc").glob("[0-9]*"))
+    return {pid: process_cpu_seconds(pid) for pid in pids}
 
 
 def process_cpu_seconds(pid):
