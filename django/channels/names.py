@@ -8,16 +8,14 @@ process that reads it. See specs/channel-layers.rst, section "Names".
 
 import re
 import secrets
-import string
 from functools import lru_cache
 
 # Names are shorter than this many characters.
 MAX_NAME_LENGTH = 100
-# Characters in the random part of a name that a layer makes.
-RANDOM_LENGTH = 16
+# Bytes of chance in the names that a layer makes, two characters each.
+RANDOM_BYTES = 12
 
 _WORD = r"[a-zA-Z0-9\-_.]+"
-_ALPHABET = string.ascii_letters + string.digits
 _group_re = re.compile(rf"{_WORD}\Z")
 _channel_re = re.compile(rf"{_WORD}([?!]{_WORD})?\Z")
 _receivable_re = re.compile(rf"{_WORD}(\?{_WORD}|!)?\Z")
@@ -87,8 +85,7 @@ def new_name(pattern):
     Return a fresh, unguessable name for a pattern that ends in ``?`` or ``!``.
     """
     validate_pattern(pattern)
-    name = pattern + "".join(secrets.choice(_ALPHABET) for _ in range(RANDOM_LENGTH))
-    return validate_channel(name)
+    return validate_channel(pattern + secrets.token_hex(RANDOM_BYTES))
 
 
 def inbox_of(name):
