@@ -79,7 +79,7 @@ def lay_over(
     ``pristine`` has the files whose archive has the sha256 ``upstream``,
     ``only`` limits everything to one top directory, ``previous`` is the Record
     of the last call for this tree. Work in the tree that would be lost raises
-    EditedError unless ``force`` is true.
+    EditedError; ``force`` drops it, as every other edit of upstream's files.
     """
     root, pristine, tree = Path(root), Path(pristine), Path(tree)
     previous = previous or Record()
@@ -90,28 +90,23 @@ def lay_over(
     fresh = not upstream or upstream != previous.upstream
     old = find_old(root, pristine, previous, fresh)
     edits = [] if force else find_edits(tree, old, patched, previous, fresh)
-    lost = [path for path in edits if fresh or is_due(path, patched, previous)]
-    lost += [] if force or not link else find_replaced_links(root, tree, ours)
-    refuse_losses(lost)
+    if not force:
+        lost = [path for path in edits if fresh or is_due(path, patched, previous)]
+        refuse_losses(lost + (find_replaced_links(root, tree, ours) if link else []))
     for path in set(previous.laid) - set(ours):
         remove(tree, path, only_link=True)
-    if fresh:
-        for path in walk(old) if previous.upstream else ():
-            remove(tree, path)
+    for path in walk(old) if fresh and previous.upstream else ():
+        remove(tree, path)
+    if fresh or force:
         copy_upstream(pristine, tree, only)
     for path in {*patched, *previous.patched} - set(edits):
-        if path in patched or (pristine / path).exists():
-            write(tree / path, patched.get(path) or (pristine / path).read_bytes())
+        write(tree / path, patched.get(path, read(pristine / path)))
     for path in ours:
         place(root / path, tree / path, link)
-    return Record(
-        upstream,
-        os.path.relpath(pristine, root) if upstream else "",
-        {path: sha(content) for path, content in patched.items()},
-        {patch.name: sha(patch.body.encode()) for patch in patches},
-        ours,
-        edits,
-    )
+    where = os.path.relpath(pristine, root) if upstream else ""
+    results = {path: sha(content) for path, content in patched.items()}
+    bodies = {patch.name: sha(patch.body.encode()) for patch in patches}
+    return Record(upstream, where, results, bodies, ours, edits)
 
 
 def refuse_upstream_paths(ours, pristine):
@@ -223,12 +218,13 @@ def copy_upstream(pristine, tree, only):
     for path in walk(pristine, only or ""):
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         if not same_file(tree / path, pristine / path):
+            (tree / path).unlink(missing_ok=True)  # A link would be followed.
             shutil.copy2(pristine / path, tree / path)
 
 
 def write(path, content):
-    """Give a file its content, in one step, if it has another one."""
-    if read(path) != content:
+    """Give a file its content, in one step, if there is one and it differs."""
+    if content not in (None, read(path)):
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.new")
         beside.write_bytes(content)

@@ -46,6 +46,7 @@ PATCH = """--- a/django/conf/settings.py
 +SETTING = {}
  LINE_5 = 5
 """
+PATCHED = SETTINGS.replace("LINE_4 = 4\n", "LINE_4 = 4\nSETTING = {}\n")
 
 
 def write_files(directory, files):
