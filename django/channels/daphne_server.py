@@ -20,10 +20,13 @@ import time
 
 from daphne.ws_protocol import WebSocketProtocol
 
-# Seconds for everything that happens between Ctrl-C and the end of the loop.
-STOP_SECONDS = 1.0
+# Seconds for everything between the notice of Ctrl-C and the end of the loop.
+STOP_SECONDS = 0.8
 
-# Seconds of these in which connections must notice that they are closed.
+# Seconds until the main thread notices a signal, however it is delivered.
+SIGNAL_SECONDS = 0.3
+
+# Seconds, of STOP_SECONDS, in which connections must notice that they are closed.
 CLOSE_SECONDS = 0.4
 
 # Seconds in which what is left on the loop must notice its cancellation.
@@ -106,7 +109,9 @@ class DevelopmentServer(Server):
         """
         self._ended.clear()
         threading.Thread(target=self._run, name="channels-server", daemon=True).start()
-        self._ended.wait()
+        while not self._ended.wait(SIGNAL_SECONDS):
+            # A signal that another thread got is handled now.
+            continue
         if self._failure is not None:
             raise self._failure
 

@@ -11,6 +11,8 @@ from .development import RunserverTestCase
 
 # Seconds in which Ctrl-C ends the server.
 CTRL_C_SECONDS = 2
+# How often a machine that is busy otherwise may try.
+ATTEMPTS = 3
 
 
 class EndTests(RunserverTestCase):
@@ -28,20 +30,30 @@ class EndTests(RunserverTestCase):
         with self.assertRaisesMessage(ConnectionClosed, f"{code} "):
             client.recv(timeout=30)
 
+    def assertInTime(self, end):
+        """Check that ``end()``, which returns seconds, is quick enough."""
+        seconds = [end()]
+        while seconds[-1] >= CTRL_C_SECONDS and len(seconds) < ATTEMPTS:
+            seconds.append(end())
+        self.assertLess(min(seconds), CTRL_C_SECONDS)
+
     def test_ctrl_c(self):
         """Ctrl-C ends it in time, with sockets closed and consumers run."""
         for args in ["--noreload"], []:
             with self.subTest(args=args):
-                server, clients = self.serve_sockets(*args)
-                started = time.monotonic()
-                server.process.interrupt()
-                self.assertEqual(server.process.wait(), 0)
-                self.assertLess(time.monotonic() - started, CTRL_C_SECONDS)
-                for client in clients:
-                    self.assertClosed(client, 1001)
-                line = "consumed /chat 1001"
-                server.process.wait_for_line(line, count=len(clients))
-                self.assertQuiet(server.process)
+                self.assertInTime(lambda: self.end_sockets(args))
+
+    def end_sockets(self, args):
+        server, clients = self.serve_sockets(*args)
+        started = time.monotonic()
+        server.process.interrupt()
+        self.assertEqual(server.process.wait(), 0)
+        seconds = time.monotonic() - started
+        for client in clients:
+            self.assertClosed(client, 1001)
+        server.process.wait_for_line("consumed /chat 1001", count=len(clients))
+        self.assertQuiet(server.process)
+        return seconds
 
     def test_impatient_ctrl_c(self):
         """A second Ctrl-C makes no traceback."""
@@ -55,6 +67,9 @@ class EndTests(RunserverTestCase):
 
     def test_ctrl_c_with_busy_view(self):
         """A view that does not return does not hold up the end."""
+        self.assertInTime(self.end_busy_view)
+
+    def end_busy_view(self):
         server = self.serve("--noreload")
         with socket.create_connection(("127.0.0.1", server.port)) as client:
             client.sendall(b"GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -63,17 +78,21 @@ class EndTests(RunserverTestCase):
             started = time.monotonic()
             server.process.interrupt()
             self.assertEqual(server.process.wait(), 0)
-            self.assertLess(time.monotonic() - started, CTRL_C_SECONDS)
+            seconds = time.monotonic() - started
         self.assertQuiet(server.process)
+        return seconds
 
     def test_interrupted_reloader(self):
         """SIGINT for the reloader alone ends both processes in time."""
+        self.assertInTime(self.end_reloader)
+
+    def end_reloader(self):
         server, _ = self.serve_sockets()
         started = time.monotonic()
         server.process.send_signal(signal.SIGINT)
         server.process.wait()
-        self.assertLess(time.monotonic() - started, CTRL_C_SECONDS)
         self.assertQuiet(server.process)
+        return time.monotonic() - started
 
     def test_terminated(self):
         """SIGTERM ends it in order, too."""
