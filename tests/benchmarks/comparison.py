@@ -8,9 +8,9 @@ from .loader import Loader
 from .servers import Server
 from .sides import WORK
 
-# How often each server is loaded in a round: the shorter the turns, the less
-# the machine changes between one server's and the next one's.
-TURNS = 4
+# How often each server is loaded in a round. The shorter the turns, the less the
+# machine changes between two servers', and the sooner a turn is undisturbed.
+TURNS = 20
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Comparison:
     load_name: str
     options: dict
     variants: list
+    turns: int = TURNS
 
     def run(self, environment, rounds, seconds, out=print):
         """Measure every variant in turns; print and return what came out."""
@@ -70,8 +71,8 @@ class Comparison:
                 )
                 for variant in self.variants
             ]
-            for name, loader in alternate(loaders, TURNS):
-                parts[name].append(loader.measure_quietly(seconds / TURNS))
+            for name, loader in alternate(loaders, self.turns):
+                parts[name].append(loader.measure_quietly(seconds / self.turns))
         return {name: Measurement.sum(those) for name, those in parts.items()}
 
     def show(self, runs, out):

@@ -39,9 +39,11 @@ def comparisons(sides):
 
 def judge(record):
     """Raise ToolError if WSGI became slower or faster than it may."""
-    ratio = record["ratios"]["pristine"]["rate"]["median"]
-    if not LOWEST <= ratio <= HIGHEST:
+    ratios = record["ratios"]["pristine"]
+    rate, cpu = ratios["rate"]["median"], ratios["cpu"]["median"]
+    if not LOWEST <= rate <= HIGHEST:
         raise ToolError(
-            f"The branch serves {ratio:.3f} times the requests of pristine Django; "
-            f"{LOWEST} to {HIGHEST} is allowed."
+            f"The branch serves {rate:.3f} times the requests of pristine Django, "
+            f"with {cpu:.3f} times the CPU; {LOWEST} to {HIGHEST} is allowed. Measure "
+            "again if other processes kept the machine busy."
         )
