@@ -6,6 +6,7 @@ Out: the application of asgi.py, served by daphne_server.py.
 """
 
 import argparse
+import contextlib
 import math
 import os
 import socket
@@ -218,14 +219,12 @@ def run(command, options, addr, port, handler, ipv6=False, on_bind=None, **kwarg
         stop_application=application.stop,
     )
     shutdown.register(server)
-    try:
+    with shutdown.orderly():
         application.start()
         command.stdout.write(_layer_line(application.layer, options))
         on_bind(listener.getsockname()[1])
         shutdown.exit_on_sigterm()
         server.serve()
-    finally:
-        shutdown.stop_servers()
 
 
 def bind(addr, port, ipv6=False):
@@ -260,10 +259,11 @@ def run_with_reloader(command, options):
 
     However the serving process ends, its sockets are closed first.
     """
-    is_child = os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true"
-    if not is_child and _serves_asgi(command, options):
-        shutdown.wait_for_child()
-    try:
+    if not _serves_asgi(command, options):
+        context = contextlib.nullcontext()
+    elif os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true":
+        context = shutdown.orderly()
+    else:
+        context = shutdown.child_has_time()
+    with context:
         autoreload.run_with_reloader(command.inner_run, **options)
-    finally:
-        shutdown.stop_servers()

@@ -8,45 +8,77 @@ serves in a thread beside the main one. A terminal sends Ctrl-C to both.
 """
 
 import contextlib
+import os
 import signal
+import socket
 import sys
 import threading
 
 # Seconds that the waiting process, told to end by Ctrl-C, gives the serving one
 # to end by itself. Without this, subprocess kills it after a quarter of one.
-CHILD_SECONDS = 1.4
+CHILD_SECONDS = 1.3
+
+# Seconds for which threads that still work may hold up the end of a process.
+LINGER_SECONDS = 0.2
+
+# What wakes the main thread: a signal that has no effect where it is not handled.
+NUDGE = getattr(signal, "SIGURG", None)
 
 # The servers of this process that have not stopped: one at most.
 _servers = []
 
 
 def register(server):
-    """Have stop_servers() call the shut_down() of a server, once."""
+    """Have orderly() call the shut_down() of a server, once."""
     _servers.append(server)
 
 
-def stop_servers():
-    """Close what is open, within a bound; do nothing if nothing serves."""
-    with _ctrl_c_ignored():
-        while _servers:
-            # Another thread may be as fast.
-            with contextlib.suppress(IndexError):
-                _servers.pop().shut_down()
+@contextlib.contextmanager
+def orderly():
+    """
+    Close what is open when the block ends, however it does, within a bound.
+
+    If the process ends then, threads that still work do not hold it up.
+    """
+    code = 1
+    noticing = contextlib.ExitStack()
+    try:
+        noticing.enter_context(signals_noticed())
+        yield
+        code = 0
+    except KeyboardInterrupt:
+        code = 0
+        raise
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        raise
+    finally:
+        with _ctrl_c_ignored():
+            noticing.close()
+            if _stop_servers() and _on_main_thread():
+                _limit_exit(code)
 
 
 def exit_on_sigterm():
     """Let SIGTERM end the process in order, as the autoreloader does."""
-    if threading.current_thread() is threading.main_thread():
+    if _on_main_thread():
         signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(0))
 
 
-def wait_for_child():
-    """Have the first Ctrl-C wait for the serving process."""
-    if hasattr(signal, "setitimer"):
-        signal.signal(signal.SIGINT, _wait_for_child)
+@contextlib.contextmanager
+def child_has_time():
+    """Have the first Ctrl-C of the block wait for the serving process."""
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+    signal.signal(signal.SIGINT, _give_time)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _wait_for_child(signum, frame):
+def _give_time(signum, frame):
     # From now on either signal raises KeyboardInterrupt: a second Ctrl-C, or
     # the alarm when the serving process has not ended in time.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -55,9 +87,45 @@ def _wait_for_child(signum, frame):
 
 
 @contextlib.contextmanager
+def signals_noticed():
+    """
+    Have each signal interrupt what the main thread waits for in the block.
+
+    Python runs handlers on the main thread, and that one's wait goes on when the
+    system hands the signal to another. So a thread nudges it.
+    """
+    if not (_on_main_thread() and hasattr(signal, "pthread_kill")):
+        yield
+        return
+    woken, waker = socket.socketpair()
+    # As signal.set_wakeup_fd() wants it.
+    waker.setblocking(False)
+    handler = signal.signal(NUDGE, lambda signum, frame: None)
+    wakeup = signal.set_wakeup_fd(waker.fileno())
+    arguments = (woken, threading.get_ident())
+    thread = threading.Thread(target=_nudge, args=arguments, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        signal.signal(NUDGE, handler)
+        # The end of what the thread reads ends it.
+        waker.close()
+        thread.join()
+        woken.close()
+
+
+def _nudge(woken, main_thread):
+    while received := woken.recv(1):
+        if received[0] != NUDGE:
+            signal.pthread_kill(main_thread, NUDGE)
+
+
+@contextlib.contextmanager
 def _ctrl_c_ignored():
     """Keep an impatient second Ctrl-C from interrupting an end that is bounded."""
-    if threading.current_thread() is not threading.main_thread():
+    if not _on_main_thread():
         yield
         return
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -65,3 +133,45 @@ def _ctrl_c_ignored():
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
+
+
+def _stop_servers():
+    """Shut down every server; return whether there was one."""
+    found = False
+    while _servers:
+        # Another thread may be as fast.
+        with contextlib.suppress(IndexError):
+            _servers.pop().shut_down()
+            found = True
+    return found
+
+
+def _limit_exit(code):
+    """
+    Have the interpreter's end take LINGER_SECONDS at the most.
+
+    It joins the threads of executors, in which asynchronous views run, and a
+    view that streams events runs for as long as its client listens.
+    """
+    ending = threading.Event()
+
+    def interpreter_ends():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        ending.set()
+
+    # Not atexit: its functions are called after the threads are joined.
+    threading._register_atexit(interpreter_ends)
+    arguments = (ending, code)
+    threading.Thread(target=_exit_after, args=arguments, daemon=True).start()
+
+
+def _exit_after(ending, code):
+    ending.wait()
+    threading.Event().wait(LINGER_SECONDS)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _on_main_thread():
+    return threading.current_thread() is threading.main_thread()

@@ -41,6 +41,7 @@ channel_routing = [
 """
 
 URLS = """
+import asyncio
 import threading
 
 from django.http import HttpResponse
@@ -52,10 +53,20 @@ def paths(request):
 
 
 def never(request):
+    print("A view waits.")
     threading.Event().wait()
 
 
-urlpatterns = [path("paths", paths), path("never", never)]
+async def never_async(request):
+    print("A view waits.")
+    await asyncio.Event().wait()
+
+
+urlpatterns = [
+    path("paths", paths),
+    path("never", never),
+    path("never/async", never_async),
+]
 """
 
 LAYERS = """

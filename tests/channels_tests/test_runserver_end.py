@@ -67,14 +67,16 @@ class EndTests(RunserverTestCase):
 
     def test_ctrl_c_with_busy_view(self):
         """A view that does not return does not hold up the end."""
-        self.assertInTime(self.end_busy_view)
+        for args in ["--noreload"], []:
+            for path in b"/never", b"/never/async":
+                with self.subTest(args=args, path=path):
+                    self.assertInTime(lambda: self.end_busy_view(args, path))
 
-    def end_busy_view(self):
-        server = self.serve("--noreload")
+    def end_busy_view(self, args, path):
+        server = self.serve(*args)
         with socket.create_connection(("127.0.0.1", server.port)) as client:
-            client.sendall(b"GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            # The server answers the next request after it has begun this one.
-            self.assertEqual(server.get("/paths")[0], 200)
+            client.sendall(b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path)
+            server.process.wait_for_line("A view waits.")
             started = time.monotonic()
             server.process.interrupt()
             self.assertEqual(server.process.wait(), 0)
