@@ -107,6 +107,10 @@ class EndTests(RunserverTestCase):
     def test_reload(self):
         """A changed file closes sockets and starts the server anew."""
         server, (client,) = self.serve_sockets(count=1)
+        # A view that does not return does not hold it up.
+        busy = self.enterContext(socket.create_connection(("127.0.0.1", server.port)))
+        busy.sendall(b"GET /never/async HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        server.process.wait_for_line("A view waits.")
         # A later time than any that the reloader has seen.
         later = time.time() + 10
         os.utime(Path(self.package) / "urls.py", (later, later))
