@@ -45,9 +45,10 @@ def check_port(host, port):
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
     except OSError as error:
+        other = 8001 if port != 8001 else 8002
         raise ToolError(
             f"{display(host, port)} cannot be listened on ({error.strerror}): choose "
-            f"another port, for example PORT={port + 1} ./scripts/quickstart."
+            f"another PORT or HOST, for example PORT={other} ./scripts/quickstart."
         ) from error
 
 
