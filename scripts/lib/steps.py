@@ -120,10 +120,33 @@ class Step:
 
 
 def end_session(process):
-    """Kill what still runs of a process that leads a session, and wait for it."""
+    """
+    Kill what still runs of a process that leads a session, and wait for it.
+
+    Servers that it started lead sessions of their own, so its children are
+    killed one by one as well.
+    """
+    children = descendants(process.pid) if process.poll() is None else []
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    for child in children:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(child, signal.SIGKILL)
     process.wait()
+
+
+def descendants(pid):
+    """Return the ids of the children of a process and of theirs (on Linux)."""
+    children = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # The name of the program stands in brackets and may have anything.
+            parent = path.read_text(errors="replace").rpartition(")")[2].split()[1]
+            children.setdefault(int(parent), []).append(int(path.parent.name))
+    found = list(children.get(pid, []))
+    for child in found:
+        found += children.get(child, [])
+    return found
 
 
 class Report:

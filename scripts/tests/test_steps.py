@@ -1,3 +1,4 @@
+import contextlib
 import io
 import os
 import sys
@@ -98,7 +99,9 @@ class ReportTests(unittest.TestCase):
         code = (
             "import signal, subprocess, sys;"
             "pause = [sys.executable, '-c', 'import signal; signal.pause()'];"
-            "subprocess.Popen(pause); signal.pause()"
+            "subprocess.Popen(pause);"
+            "child = subprocess.Popen(pause, start_new_session=True);"
+            "open('child', 'w').write(str(child.pid)); signal.pause()"
         )
         for live in (False, True):
             with self.subTest(live=live):
@@ -107,6 +110,16 @@ class ReportTests(unittest.TestCase):
                 self.assertEqual(result.status, "FAILED")
                 self.assertIn("took more than 1.0 s", result.remark)
                 self.assertLess(result.seconds, 20)
+                child = int((self.folder / "child").read_text())
+                self.assertFalse(is_running(child))
+
+
+def is_running(pid):
+    """Return whether a process runs; one that only waits to be reaped does not."""
+    with contextlib.suppress(OSError):
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state not in "ZX"
+    return False
 
 
 class DurationTests(unittest.TestCase):
