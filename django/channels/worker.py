@@ -6,6 +6,7 @@ Out: calls of consumers, and what they sent once they succeeded.
 """
 
 import logging
+import queue
 import signal
 import threading
 import time
@@ -119,7 +120,9 @@ class Worker:
         """
         try:
             self._consume(channel, content)
-        except Exception:
+        except BaseException as error:
+            if _is_users_interrupt(error):
+                raise
             logger.exception("Cannot process a message on %s.", channel)
             self._answer_failure(channel, content)
 
@@ -142,7 +145,9 @@ class Worker:
             self._deny(consumer, message, denial)
         except ConsumeLater:
             self._retry(channel, content, retries)
-        except Exception:
+        except BaseException as error:
+            if _is_users_interrupt(error):
+                raise
             logger.exception(
                 "Error processing message on %s with consumer %s:",
                 channel,
@@ -198,6 +203,8 @@ class Worker:
             self.channel_layer.send(content["reply_channel"], reply)
         except ChannelFull:
             logger.error("No room for a reply to %s.", content.get("path"))
+        except Exception:
+            logger.exception("Cannot reply to %s.", content.get("path"))
 
 
 class WorkerGroup:
@@ -208,7 +215,8 @@ class WorkerGroup:
     def __init__(self, channel_layer, n_threads=1, **options):
         self.workers = [Worker(channel_layer, **options) for _ in range(n_threads)]
         self._threads = []
-        self._stopped = threading.Event()
+        # Unlike an Event, it can be put to while a signal interrupts the get.
+        self._stopped = queue.SimpleQueue()
 
     def start(self):
         """Start the threads, and tell that they are ready."""
@@ -237,7 +245,7 @@ class WorkerGroup:
     def stop_on_signals(self):
         """Have SIGTERM and SIGINT end run(). Call it on the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *args: self._stopped.set())
+            signal.signal(number, lambda *args: self._stopped.put(None))
 
     def run(self, timeout):
         """
@@ -246,12 +254,23 @@ class WorkerGroup:
         Return whether every running consumer could finish.
         """
         self.start()
-        self._stopped.wait()
+        self._stopped.get()
         return self.stop(timeout)
 
     def _run(self, worker):
         worker.ready()
         worker.run()
+
+
+def _is_users_interrupt(error):
+    """
+    Return whether it is Ctrl-C.
+
+    Whatever else a consumer raises, SystemExit included, must not end the thread
+    that the next consumers need.
+    """
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    return isinstance(error, KeyboardInterrupt) and on_main_thread
 
 
 def _dotted_name(consumer):

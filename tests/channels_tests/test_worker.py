@@ -1,4 +1,5 @@
 import threading
+from asyncio import CancelledError
 from unittest import mock
 
 from django.channels import Channel, route, signals
@@ -100,6 +101,43 @@ class ConsumeTests(WorkerTestCase):
             with self.assertLogs("django.channels.worker", "ERROR") as logs:
                 worker.consume("a", {})
         self.assertIn("ConnectionError: gone", logs.output[0])
+
+
+class EndlessTests(WorkerTestCase):
+    """No consumer ends the thread that runs it."""
+
+    def run_in_a_thread(self, consumer):
+        """Return whether a thread that ran a consumer runs the next."""
+        ran = threading.Event()
+        worker = self.make_worker(
+            route("websocket.connect", lambda message: ran.set(), path="^/last/"),
+            route("websocket.connect", consumer),
+        )
+        group = WorkerGroup(worker.channel_layer)
+        group.start()
+        self.addCleanup(group.stop, TIMEOUT)
+        with self.assertLogs("django.channels.worker", "ERROR") as self.logs:
+            self.layer.send("websocket.connect", {"reply_channel": "r!x"})
+            self.layer.send("websocket.connect", {})
+            self.layer.send("websocket.connect", {"reply_channel": "no name"})
+            self.layer.send("websocket.connect", {"path": "/last/"})
+            return ran.wait(TIMEOUT)
+
+    def test_what_is_no_exception_is_an_error_like_any_other(self):
+        for error in SystemExit, KeyboardInterrupt, GeneratorExit, CancelledError:
+            with self.subTest(error=error):
+                self.assertTrue(self.run_in_a_thread(mock.Mock(side_effect=error)))
+                self.assertEqual(self.layer.receive(["r!"])[1], {"accept": False})
+
+    def test_an_answer_that_cannot_be_sent_is_logged(self):
+        self.assertTrue(self.run_in_a_thread(mock.Mock(side_effect=ValueError)))
+        self.assertIn("Cannot reply to None.", "".join(self.logs.output))
+
+    def test_an_interrupt_on_the_main_thread_passes(self):
+        interrupt = mock.Mock(side_effect=KeyboardInterrupt)
+        worker = self.make_worker(route("a", interrupt))
+        with self.assertRaises(KeyboardInterrupt):
+            worker.consume("a", {})
 
 
 class AnswerTests(WorkerTestCase):
