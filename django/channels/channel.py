@@ -15,7 +15,8 @@ class _Destination:
 
     def __init__(self, name, alias=DEFAULT_CHANNEL_LAYER, channel_layer=None):
         if isinstance(name, bytes):
-            name = name.decode("ascii")
+            # What is not ASCII is no valid name in any decoding.
+            name = name.decode("latin-1")
         self.name = self._validate(name)
         self.channel_layer = channel_layer or channel_layers[alias]
 

@@ -77,16 +77,17 @@ def send_patiently(layer, batch):
     """
     Send a list of (channel, message), trying full channels again for a while.
 
-    Log an error that names the channels that stay full for RETRY_SECONDS.
+    Log an error that names the channels that stay full for RETRY_SECONDS, and
+    one for each message that the layer refuses for another reason.
     """
     deadline = time.monotonic() + RETRY_SECONDS
     while True:
-        results = layer.send_batch(batch)
-        batch = [
-            item
-            for item, error in zip(batch, results)
-            if isinstance(error, ChannelFull)
-        ]
+        sent, batch = batch, []
+        for item, error in zip(sent, layer.send_batch(sent)):
+            if isinstance(error, ChannelFull):
+                batch.append(item)
+            elif error is not None:
+                logger.error("Dropped a message to %s: %s", item[0], error)
         if not batch:
             return
         if time.monotonic() >= deadline:

@@ -1,3 +1,5 @@
+from unittest import mock
+
 from django.channels import Channel, Group
 from django.channels import outbox as outbox_module
 from django.channels.exceptions import ChannelFull, MessageTooLarge
@@ -38,6 +40,8 @@ class ChannelTests(SimpleTestCase):
             Channel("a b", channel_layer=self.layer)
         with self.assertRaisesMessage(TypeError, "'a?b' is not a valid group name"):
             Group("a?b", channel_layer=self.layer)
+        with self.assertRaisesMessage(TypeError, "'Ã¤' is not a valid channel name"):
+            Channel("ä".encode(), channel_layer=self.layer)
 
     def test_a_group_sends_to_its_members(self):
         self.group.add(self.channel)
@@ -161,3 +165,11 @@ class OutboxTests(SimpleTestCase):
             self.outbox.flush()
         self.assertIn("Dropped 2 message(s) of a consumer: a on layer", logs.output[0])
         self.assertEqual(self.received(), [0, 1, 2])
+
+    def test_what_the_layer_refuses_for_another_reason_is_logged(self):
+        refusal = [MessageTooLarge("It has 3 bytes."), None]
+        layer = mock.Mock(send_batch=mock.Mock(return_value=refusal))
+        with self.assertLogs("django.channels.worker", "ERROR") as logs:
+            outbox_module.send_patiently(layer, [("a", {}), ("b", {})])
+        self.assertIn("Dropped a message to a: It has 3 bytes.", logs.output[0])
+        layer.send_batch.assert_called_once()
