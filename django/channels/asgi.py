@@ -138,11 +138,12 @@ class InProcessApplication:
     def _start(self):
         # For servers that just end: their consumers may run until then.
         atexit.register(self.stop, EXIT_SECONDS)
+        limits = get_limits(**(self._options.get("limits") or {}))
         self._lanes = LaneDispatcher(
             Worker(self.layer).consume,
             self.layer.get_capacity,
             self.threads,
-            get_limits()["WEBSOCKET_PENDING_MESSAGES"],
+            limits["WEBSOCKET_PENDING_MESSAGES"],
         )
         self._application = Application(self.layer, self._lanes, **self._options)
         self._workers = None
@@ -161,5 +162,8 @@ def _get_in_process_application():
     with _application_lock:
         layer = channel_layers[DEFAULT_CHANNEL_LAYER]
         if _application is None or _application.layer is not layer:
+            if _application is not None:
+                # Its layer was closed, as when a test changes the settings.
+                _application.stop(0)
             _application = InProcessApplication()
         return _application

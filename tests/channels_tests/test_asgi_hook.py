@@ -1,8 +1,10 @@
+from django.channels import asgi
 from django.core.asgi import get_asgi_application
 from django.test import SimpleTestCase, override_settings
 
 from .connections import HttpClient, WebSocketClient
 from .layers import layer_settings
+from .utils import TIMEOUT
 
 LIFESPAN_ERROR = "Django can only handle ASGI/HTTP connections, not lifespan."
 
@@ -17,6 +19,22 @@ class ASGIHookTests(SimpleTestCase):
         accept = await client.connect()
         self.assertEqual(accept["type"], "websocket.accept")
         await client.disconnect()
+
+    async def test_websocket_after_another_layer(self):
+        """The threads of a layer end when the settings replace it."""
+        applications = []
+        for _ in range(2):
+            with self.settings(CHANNEL_LAYERS=layer_settings()):
+                client = WebSocketClient(get_asgi_application(), "/chat")
+                await client.connect()
+                await client.disconnect()
+                applications.append(asgi._application)
+        first, second = applications
+        self.assertIsNot(first, second)
+        for thread in first._workers._threads:
+            thread.join(TIMEOUT)
+            self.assertIs(thread.is_alive(), False)
+        self.assertEqual(first._lanes._started, [])
 
     @override_settings(CHANNEL_LAYERS={})
     async def test_websocket_without_layer(self):

@@ -159,6 +159,11 @@ class StoppingTests(InProcessTestCase):
         self.assertIsNone(application._pid)
         self.assertIs(application.stop(0), True)
 
+    def test_limits_of_its_own_hold_for_its_lanes(self):
+        application = self.make(limits={"WEBSOCKET_PENDING_MESSAGES": 3})
+        application.start()
+        self.assertEqual(application._lanes._pending, 3)
+
     async def test_a_layer_that_spans_processes_has_workers_of_its_own(self):
         from .layers import SpanningLayer
 
