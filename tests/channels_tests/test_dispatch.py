@@ -1,7 +1,9 @@
+import asyncio
 import threading
+from unittest import mock
 
 from django.channels.exceptions import ChannelFull
-from django.channels.interface.dispatch import SLICE, LaneDispatcher
+from django.channels.interface.dispatch import SLICE, LaneDispatcher, finish
 from django.test import SimpleTestCase
 
 from .utils import TIMEOUT
@@ -119,3 +121,69 @@ class LaneTests(SimpleTestCase):
         for number in range(10):
             await dispatcher.open().send("a", {"n": number})
         self.assertEqual(len(dispatcher._started), 2)
+
+    async def test_a_thread_that_cannot_start_leaves_the_work_to_others(self):
+        dispatcher = self.make(threads=2)
+        await dispatcher.open().send("a", {"n": 0})
+        error = RuntimeError("can't create new thread at interpreter shutdown")
+        with mock.patch.object(threading.Thread, "start", side_effect=error):
+            await dispatcher.open().send("a", {"n": 1})
+        self.assertIs(dispatcher.stop(TIMEOUT), True)
+        self.assertEqual(self.consumer.seen, [0, 1])
+
+    async def test_a_message_that_no_thread_can_consume_is_not_kept(self):
+        dispatcher = self.make()
+        lane = dispatcher.open()
+        with mock.patch.object(threading.Thread, "start", side_effect=RuntimeError):
+            with self.assertRaises(RuntimeError):
+                await lane.send("a", {"n": 0})
+        await lane.send("a", {"n": 1})
+        self.assertIs(dispatcher.stop(TIMEOUT), True)
+        self.assertEqual(self.consumer.seen, [1])
+
+
+class FinishTests(SimpleTestCase):
+    """What is begun is ended, however often its caller is cancelled."""
+
+    async def start(self, error=None):
+        """Return a task in finish(), and what ends the coroutine that it awaits."""
+        self.go_on = asyncio.Event()
+
+        async def work():
+            await self.go_on.wait()
+            if error:
+                raise error
+            return "done"
+
+        async def call():
+            try:
+                return await finish(work())
+            except ChannelFull:
+                await asyncio.Event().wait()
+
+        task = asyncio.ensure_future(call())
+        await asyncio.sleep(0)
+        return task
+
+    async def cancel_twice(self, task):
+        for _ in range(2):
+            task.cancel()
+            await asyncio.sleep(0)
+            self.assertIs(task.done(), False)
+        self.go_on.set()
+        await asyncio.wait([task], timeout=TIMEOUT)
+
+    async def test_without_a_cancellation_it_returns_the_result(self):
+        task = await self.start()
+        self.go_on.set()
+        self.assertEqual(await task, "done")
+
+    async def test_a_cancellation_comes_after_the_end(self):
+        task = await self.start()
+        await self.cancel_twice(task)
+        self.assertIs(task.cancelled(), True)
+
+    async def test_a_cancellation_comes_at_the_next_await_after_an_error(self):
+        task = await self.start(error=ChannelFull("a"))
+        await self.cancel_twice(task)
+        self.assertIs(task.cancelled(), True)

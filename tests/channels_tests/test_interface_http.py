@@ -1,3 +1,5 @@
+import asyncio
+
 from django.channels.interface.application import Application, get_bus_application
 from django.channels.interface.dispatch import LayerDispatcher
 from django.channels.interface.http import BODY_CHUNK_BYTES, BODY_WINDOW
@@ -142,6 +144,37 @@ class RequestTests(HttpTestCase):
         self.assertIs(closed["closed"], True)
         self.assertNothingLeft()
 
+    @cites("HTTP-5", "logged and ignored")
+    async def test_a_credit_that_is_none_is_logged_and_ignored(self):
+        client = self.make_client()
+        await client.put("http.request")
+        message = await self.next_message()
+        with self.assertLogs("django.channels.interface", "ERROR") as logs:
+            for chunks in None, "1", 1.5, True, 0, -1, BODY_WINDOW + 1, 2**62:
+                credit = {"type": "http.request.credit", "chunks": chunks}
+                await self.reply(message, **credit)
+            await self.reply(message, status=204)
+            self.assertEqual((await client.response())[0], 204)
+        self.assertEqual(len(logs.output), 8)
+        self.assertIn("an int from 1 to 64, not None.", logs.output[0])
+
+    @cites("HTTP-11", "goes away before its response is complete")
+    async def test_a_server_that_cannot_send_tells_that_the_client_is_gone(self):
+        async def send(event):
+            raise ConnectionResetError("gone")
+
+        client = self.make_client()
+        scope, application = client.scope, client.application
+        events = asyncio.Queue()
+        events.put_nowait({"type": "http.request"})
+        task = asyncio.ensure_future(application(scope, events.get, send))
+        message = await self.next_message()
+        await self.reply(
+            message, status=200, more_content=True, credit_channel="http.response.x?y"
+        )
+        self.assertEqual((await self.next_message())["type"], "http.disconnect")
+        await asyncio.wait_for(task, TIMEOUT)
+
     async def test_a_client_that_leaves_within_the_first_chunk_sends_nothing(self):
         client = self.make_client(method="POST")
         await client.put("http.request", body=b"x", more_body=True)
@@ -240,6 +273,14 @@ class ResponseTests(HttpTestCase):
             ({"status": 200, "content": "text"}, "must be bytes, not str."),
             ({"status": 200, "headers": [["a", "b"]]}, "a pair of bytes, not ['a'"),
             ({"status": 200, "headers": [[b"a"]]}, "a pair of bytes, not [b'a']"),
+            ({"status": 200, "headers": None}, "must be list, not NoneType."),
+            ({"status": 200, "headers": [5]}, "a pair of bytes, not 5."),
+            ({"status": 200, "headers": [[b"a", b"b\r\nc: d"]]}, "without line breaks"),
+            ({"status": 200, "headers": [[b"a\n", b""]]}, "must be a token and"),
+            ({"status": 200, "more_content": "no"}, "must be bool, not str."),
+            ({"status": 200, "credit_channel": "a b"}, "'a b' is not a valid"),
+            ({"status": 200, "credit_channel": 5}, "a bad credit_channel: "),
+            ({"status": 200, "type": 5}, "must be str, not int."),
             ({"status": 200, "state": 1}, "A response has no state; it knows"),
         ):
             with self.subTest(reply=reply):

@@ -171,8 +171,16 @@ class LifeTests(WebSocketTestCase):
         for reply, error in (
             ({"text": "a", "bytes": b"b"}, "it has both text and bytes."),
             ({"txt": "a"}, "it has no txt; it knows accept, bytes, close,"),
-            ({"text": 1}, "its text is of type int, not str."),
-            ({"bytes": "a"}, "its bytes are of type str, not bytes."),
+            ({"text": 1}, "its text must be str, not int."),
+            ({"bytes": "a"}, "its bytes must be bytes, not str."),
+            ({"accept": 1}, "its accept must be bool, not int."),
+            ({"accept": True, "subprotocol": ["a"]}, "must be str, not list."),
+            (
+                {"accept": True, "subprotocol": "a\r\nb: c"},
+                "its subprotocol is no token",
+            ),
+            ({"type": 5, "text": "a"}, "its type must be str, not int."),
+            ({"close": 1}, "or 3000 to 4999, not 1."),
             ({"close": 1006}, "or 3000 to 4999, not 1006."),
             ({"close": "now"}, "or 3000 to 4999, not 'now'."),
         ):

@@ -8,6 +8,7 @@ A dispatcher opens a lane for each connection. Messages of one lane are
 consumed in order; a lane that refuses a message raises ChannelFull.
 """
 
+import asyncio
 import logging
 import os
 import queue
@@ -23,6 +24,29 @@ SLICE = 16
 logger = logging.getLogger("django.channels.interface")
 
 
+async def finish(coroutine):
+    """
+    Return what a coroutine returns, and run it to its end in any case.
+
+    If the caller is cancelled meanwhile, CancelledError means that the coroutine
+    succeeded. What it raises comes before that, which then waits for the
+    caller's next await.
+    """
+    task = asyncio.ensure_future(coroutine)
+    cancelled = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return task.result()
+    if task.cancelled() or task.exception() is None:
+        raise cancelled
+    asyncio.current_task().cancel()
+    return task.result()
+
+
 class LayerDispatcher:
     """Puts messages onto the layer. It is the lane of every connection."""
 
@@ -34,8 +58,12 @@ class LayerDispatcher:
         return self
 
     async def send(self, channel, message):
-        """Send a message; raise ChannelFull if the channel has no room."""
-        await self._layer.asend(channel, message)
+        """
+        Send a message; raise ChannelFull if the channel has no room.
+
+        CancelledError means that it was sent: see finish().
+        """
+        await finish(self._layer.asend(channel, message))
 
     def send_now(self, channel, message):
         """See send(). Called without an event loop."""
@@ -134,14 +162,14 @@ class LaneDispatcher:
         """Queue a message in a lane; raise ChannelFull if too many wait."""
         with self._lock:
             self._check_room(lane, channel, message)
+            if not lane.scheduled and len(self._started) < self._threads:
+                self._start_thread()
             lane.messages.append((channel, message))
             self._waiting[channel] += 1
             if lane.scheduled:
                 return
             lane.scheduled = True
             self._lanes_busy += 1
-            if len(self._started) < self._threads:
-                self._start_thread()
         self._ready.put(lane)
 
     def discard(self, lane):
@@ -187,8 +215,14 @@ class LaneDispatcher:
             name=f"channels-consumer-{len(self._started) + 1}",
             daemon=True,
         )
-        self._started.append(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            # None starts any more when the process ends; others may be there.
+            if not self._started:
+                raise
+        else:
+            self._started.append(thread)
 
     def _run(self, ready):
         while (lane := ready.get()) is not None:

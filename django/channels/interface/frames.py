@@ -1,9 +1,10 @@
 """
-What may go through a socket: sizes, rates, replies and close codes.
+What may go through a socket: handshake, sizes, rates, replies, close codes.
 
 Used by websocket.py; specs/protocols/websocket.rst has the tables.
 """
 
+import re
 import time
 
 # Close codes, RFC 6455 section 7.4.1.
@@ -14,7 +15,17 @@ POLICY_VIOLATION = 1008
 TOO_BIG = 1009
 TRY_AGAIN_LATER = 1013
 
-_REPLY_KEYS = {"type", "accept", "subprotocol", "text", "bytes", "close"}
+# The types of a reply's values; close has a check of its own.
+_TYPES = {
+    "type": str,
+    "accept": bool,
+    "subprotocol": str,
+    "text": str,
+    "bytes": bytes,
+}
+_KEYS = {*_TYPES, "close"}
+# A token of RFC 9110; anything else could add a header to the handshake.
+_token_re = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 
 
 class Rate:
@@ -37,6 +48,19 @@ class Rate:
         return self._allowed >= 0
 
 
+def get_handshake(scope):
+    """Return what websocket.connect tells of a scope."""
+    return {
+        "scheme": scope.get("scheme", "ws"),
+        "query_string": scope.get("query_string", b""),
+        "root_path": scope.get("root_path", ""),
+        "headers": [[bytes(n).lower(), bytes(v)] for n, v in scope["headers"]],
+        "client": list(scope["client"]) if scope.get("client") else None,
+        "server": list(scope["server"]) if scope.get("server") else None,
+        "subprotocols": list(scope.get("subprotocols", [])),
+    }
+
+
 def size_of(text, data):
     """Return the bytes of a frame's payload."""
     if text is None:
@@ -53,20 +77,22 @@ def get_send_event(reply):
 
 def reply_error(reply):
     """Return what is wrong with a reply as a sentence, or None."""
-    if unknown := set(reply) - _REPLY_KEYS:
+    if unknown := set(reply) - _KEYS:
         return (
             f"it has no {', '.join(sorted(unknown))}; it knows "
-            f"{', '.join(sorted(_REPLY_KEYS))}."
+            f"{', '.join(sorted(_KEYS))}."
         )
-    text, data, close = reply.get("text"), reply.get("bytes"), reply.get("close")
-    if text is not None and data is not None:
+    if reply.get("text") is not None and reply.get("bytes") is not None:
         return "it has both text and bytes."
-    if text is not None and not isinstance(text, str):
-        return f"its text is of type {type(text).__name__}, not str."
-    if data is not None and not isinstance(data, bytes):
-        return f"its bytes are of type {type(data).__name__}, not bytes."
-    if close not in (None, False, True) and not _is_close_code(close):
+    close, subprotocol = reply.get("close"), reply.get("subprotocol")
+    if close is not None and not isinstance(close, bool) and not _is_close_code(close):
         return f"close must be True, 1000 to 1014 or 3000 to 4999, not {close!r}."
+    for key, allowed in _TYPES.items():
+        value = reply.get(key)
+        if value is not None and not isinstance(value, allowed):
+            return f"its {key} must be {allowed.__name__}, not {type(value).__name__}."
+    if subprotocol and not _token_re.fullmatch(subprotocol):
+        return f"its subprotocol is no token: {subprotocol!r}."
     return None
 
 

@@ -11,6 +11,7 @@ import contextlib
 import logging
 
 from django.channels.exceptions import ChannelFull, MessageTooLarge
+from django.channels.interface.dispatch import finish
 from django.channels.interface.responses import ResponseWriter
 
 # Bytes of a body in one message.
@@ -48,6 +49,7 @@ class HttpConnection:
         self._lane = application.dispatcher.open()
         self._limits = application.limits
         self._scope = scope
+        self._headers = [[bytes(n).lower(), bytes(v)] for n, v in scope["headers"]]
         self._receive = receive
         self._response = ResponseWriter(send)
         # Of the body: what no message took yet, bytes so far, whether all came.
@@ -68,7 +70,8 @@ class HttpConnection:
             pass
         except _Refused as refusal:
             self._lane.abandon()
-            await self._response.refuse(refusal.status, refusal.reason)
+            with contextlib.suppress(OSError):
+                await self._response.refuse(refusal.status, refusal.reason)
         finally:
             await self._replies.close(self.reply_channel)
 
@@ -101,7 +104,7 @@ class HttpConnection:
     def _check_headers(self):
         limit = self._limits["HTTP_HEADER_BYTES"]
         size = 0
-        for name, value in self._scope["headers"]:
+        for name, value in self._headers:
             size += len(name) + len(value)
             if name == b"content-length" and value.isdigit():
                 self._check_body_size(int(value))
@@ -145,20 +148,22 @@ class HttpConnection:
         message = {"type": "http.request.body", **content}
         while True:
             try:
-                return await self._layer.asend(body_channel, message)
+                return await finish(self._layer.asend(body_channel, message))
             except ChannelFull:
                 await asyncio.sleep(RETRY_INTERVAL_SECONDS)
 
     async def _stop(self, reader, body_channel):
         reader.cancel()
-        with contextlib.suppress(asyncio.CancelledError, _ClientGone, _Refused):
-            await reader
+        while not reader.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([reader])
         if body_channel and self._more_body:
             # Whoever still reads the body learns that nothing follows.
+            closed = {"type": "http.request.body", "closed": True}
             with contextlib.suppress(ChannelFull):
-                await self._layer.asend(
-                    body_channel, {"type": "http.request.body", "closed": True}
-                )
+                await finish(self._layer.asend(body_channel, closed))
+        with contextlib.suppress(asyncio.CancelledError, _ClientGone, _Refused):
+            reader.result()
 
     # To the client.
 
@@ -185,14 +190,28 @@ class HttpConnection:
                     503, "Worker server failed to respond within time limit."
                 )
         elif reply.get("type") == "http.request.credit":
-            for _ in range(reply["chunks"]):
-                self._credit.release()
+            self._add_credit(reply.get("chunks"))
         else:
             await self._pass_on(reply)
+
+    def _add_credit(self, chunks):
+        if type(chunks) is not int or not 0 < chunks <= BODY_WINDOW:
+            logger.error(
+                "Ignored a credit for %s: chunks must be an int from 1 to %d, not %r.",
+                self._scope["path"],
+                BODY_WINDOW,
+                chunks,
+            )
+            return
+        for _ in range(chunks):
+            self._credit.release()
 
     async def _pass_on(self, reply):
         try:
             await self._response.write(reply)
+        except OSError:
+            # So a server tells that the client is gone.
+            raise _ClientGone
         except ValueError as error:
             logger.error("Invalid reply to %s: %s", self._scope["path"], error)
             raise _Refused(500, "Invalid response.")
@@ -232,7 +251,7 @@ class HttpConnection:
             "path": scope["path"],
             "query_string": scope.get("query_string", b""),
             "root_path": scope.get("root_path", ""),
-            "headers": [[bytes(n).lower(), bytes(v)] for n, v in scope["headers"]],
+            "headers": self._headers,
             "body": body,
             "client": list(scope["client"]) if scope.get("client") else None,
             "server": list(scope["server"]) if scope.get("server") else None,

@@ -6,12 +6,14 @@ Out: each connection's deliver(), called on the connection's event loop.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
 import weakref
 from collections import deque
 
+from django.channels.interface.dispatch import finish
 from django.channels.names import new_name
 
 # Messages taken from the layer at once.
@@ -29,28 +31,34 @@ class _Mailbox:
     """What waits to be delivered on one event loop, in one wake per turn."""
 
     def __init__(self, loop):
-        self.loop = loop
+        # Not to keep the loop that it is kept for.
+        self._loop = weakref.ref(loop)
         self._items = deque()
         self._scheduled = False
 
     def put(self, deliver, message):
         """Have ``deliver(message)`` called on the loop. Called from a thread."""
+        loop = self._loop()
+        if loop is None or loop.is_closed():
+            # Its connections ended with it.
+            return self._items.clear()
         self._items.append((deliver, message))
         if self._scheduled:
             return
         self._scheduled = True
-        try:
-            self.loop.call_soon_threadsafe(self._deliver_all)
-        except RuntimeError:
-            # The loop is closed, and its connections with it.
-            self._items.clear()
+        # RuntimeError: it was closed just now.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._deliver_all)
 
     def _deliver_all(self):
         # Cleared first: what is put from here on schedules another turn.
         self._scheduled = False
         while self._items:
             deliver, message = self._items.popleft()
-            deliver(message)
+            try:
+                deliver(message)
+            except Exception:
+                logger.exception("Cannot deliver a reply.")
 
 
 class ReplyInbox:
@@ -99,7 +107,7 @@ class ReplyInbox:
         """Forget a reply channel, its messages and its memberships."""
         with self._lock:
             self._open.pop(name, None)
-        await self._layer.aclose_channel(name)
+        await finish(self._layer.aclose_channel(name))
 
     def _read(self):
         backoff = FIRST_BACKOFF_SECONDS

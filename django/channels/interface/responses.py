@@ -4,7 +4,17 @@ The response to one HTTP request, as its server's events.
 In: response messages of the consumer, from http.py. Out: http.response events.
 """
 
-_KEYS = {"type", "status", "headers", "content", "more_content", "credit_channel"}
+import re
+
+from django.channels.names import validate_channel
+
+# The types of a message's values; status and credit_channel have their own checks.
+_TYPES = {"type": str, "headers": list, "content": bytes, "more_content": bool}
+_KEYS = {*_TYPES, "status", "credit_channel"}
+# A token of RFC 9110, and what is no line break nor NUL: any other could add a
+# header, or a response.
+_name_re = re.compile(rb"[\w!#$%&'*+.^`|~-]+")
+_value_re = re.compile(rb"[^\r\n\0]*")
 
 
 class ResponseWriter:
@@ -69,23 +79,41 @@ class ResponseWriter:
                 f"{', '.join(sorted(_KEYS))}."
             )
         if not self.started:
-            self._check_start(reply)
-        content = reply.get("content", b"")
-        if not isinstance(content, bytes):
-            raise ValueError(
-                f"The content of a response must be bytes, not "
-                f"{type(content).__name__}."
-            )
+            self._check_status(reply.get("status"))
+        if reply.get("credit_channel") is not None:
+            self._check_channel(reply["credit_channel"])
+        for key, allowed in _TYPES.items():
+            if key in reply and not isinstance(reply[key], allowed):
+                raise ValueError(
+                    f"The {key} of a response must be {allowed.__name__}, not "
+                    f"{type(reply[key]).__name__}."
+                )
+        if not self.started:
+            self._check_headers(reply.get("headers", []))
 
-    def _check_start(self, reply):
-        status = reply.get("status")
+    def _check_status(self, status):
         if type(status) is not int or not 100 <= status <= 999:
             raise ValueError(
                 f"The status of a response must be an int from 100 to 999, not "
                 f"{status!r}."
             )
-        for header in reply.get("headers", []):
-            if len(header) != 2 or not all(isinstance(part, bytes) for part in header):
+
+    def _check_channel(self, name):
+        try:
+            validate_channel(name)
+        except TypeError as error:
+            raise ValueError(f"A response has a bad credit_channel: {error}") from error
+
+    def _check_headers(self, headers):
+        for header in headers:
+            is_pair = isinstance(header, list) and len(header) == 2
+            if not is_pair or not all(isinstance(part, bytes) for part in header):
                 raise ValueError(
                     f"A header of a response must be a pair of bytes, not {header!r}."
+                )
+            name, value = header
+            if not _name_re.fullmatch(name) or not _value_re.fullmatch(value):
+                raise ValueError(
+                    f"A header of a response must be a token and a value without "
+                    f"line breaks or NUL, not {header!r}."
                 )

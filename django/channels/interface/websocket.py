@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import enum
 import logging
+import os
 import time
 from collections import deque
 
@@ -23,6 +24,7 @@ from django.channels.interface.frames import (
     TOO_BIG,
     TRY_AGAIN_LATER,
     Rate,
+    get_handshake,
     get_send_event,
     reply_error,
     size_of,
@@ -61,12 +63,19 @@ class WebSocketConnection:
         self._lane = application.dispatcher.open()
         self._limits = application.limits
         self._rate = Rate(self._limits["WEBSOCKET_MESSAGES_PER_SECOND"])
+        self._pid = os.getpid()
         self._scope = scope
+        self._handshake = get_handshake(scope)
         self._receive = receive
         self._send = send
         self._state = State.CONNECTING
         self._order = 0
         self._close_code = ABNORMAL
+        # Whether _give_up() decided the end, and _abandon() could not wait for it.
+        self._given_up = False
+        self._abandoned = False
+        self._writer = None
+        self._timer = None
         self._waiting = deque()
         self._wake = asyncio.Event()
 
@@ -74,7 +83,7 @@ class WebSocketConnection:
         """Carry messages between the socket and its consumers until it ends."""
         await self._receive()  # websocket.connect
         if self._limits["WEBSOCKET_CHECK_ORIGIN"] and not is_origin_allowed(
-            self._scope["headers"]
+            self._handshake["headers"]
         ):
             logger.warning(
                 "Refused a socket to %s: its Origin is not allowed.",
@@ -89,11 +98,16 @@ class WebSocketConnection:
 
     async def _serve_connected(self):
         try:
-            await self._dispatch("websocket.connect", self._get_handshake())
+            await self._dispatch("websocket.connect", self._handshake)
         except ChannelFull:
             return await self._refuse(503, "Connection queue full.")
         except MessageTooLarge:
             return await self._refuse(431, "Request headers too large.")
+        except asyncio.CancelledError:
+            # It was sent nevertheless.
+            self._open.add(self)
+            await self._disconnect()
+            raise
         self._open.add(self)
         reader = asyncio.ensure_future(self._read())
         reader.add_done_callback(lambda task: self._wake.set())
@@ -102,8 +116,9 @@ class WebSocketConnection:
         finally:
             self._state = State.CLOSED
             reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await reader
+            while not reader.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([reader])
             await self._disconnect()
 
     # From the client.
@@ -115,7 +130,7 @@ class WebSocketConnection:
             if event["type"] == "websocket.disconnect":
                 self._close_code = event.get("code") or ABNORMAL
                 return
-            if self._state is State.OPEN:
+            if self._state is State.OPEN and not self._given_up:
                 await self._receive_frame(event)
 
     async def _receive_frame(self, event):
@@ -136,7 +151,13 @@ class WebSocketConnection:
             self._give_up(INVALID_PAYLOAD, str(error))
 
     async def _dispatch(self, channel, content):
-        await self._lane.send(channel, self._get_message(channel, content))
+        message = self._get_message(channel, content)
+        try:
+            await self._lane.send(channel, message)
+        except Exception:
+            # It was not sent: its number is the next one's.
+            self._order -= 1
+            raise
 
     def _get_message(self, channel, content):
         message = {
@@ -151,15 +172,22 @@ class WebSocketConnection:
 
     async def _disconnect(self):
         """Tell the consumers, once, that the socket ended."""
-        message = self._get_disconnect()
         deadline = time.monotonic() + DISCONNECT_RETRY_SECONDS
-        while message is not None:
+        while self._claim_disconnect():
             try:
-                return await self._lane.send("websocket.disconnect", message)
+                end = {"code": self._close_code}
+                return await self._dispatch("websocket.disconnect", end)
             except ChannelFull:
                 if time.monotonic() >= deadline:
-                    return self._log_lost_disconnect()
-            await asyncio.sleep(RETRY_INTERVAL_SECONDS)
+                    logger.error(
+                        "Lost websocket.disconnect of %s: its channel is full.",
+                        self._scope["path"],
+                    )
+                    return
+                # The process may end before the next try: see leave_behind().
+                self._open.add(self)
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(RETRY_INTERVAL_SECONDS)
 
     def leave_behind(self):
         """
@@ -167,29 +195,30 @@ class WebSocketConnection:
 
         Called at the end of the process, when the server runs nothing any more.
         """
-        message = self._get_disconnect()
-        if message is not None:
+        # In a forked child, the socket is still the parent's.
+        if self._pid == os.getpid() and self._claim_disconnect():
+            end = {"code": self._close_code}
+            message = self._get_message("websocket.disconnect", end)
             try:
                 self._lane.send_now("websocket.disconnect", message)
-            except ChannelFull:
-                self._log_lost_disconnect()
+            except Exception:
+                path = self._scope["path"]
+                logger.exception("Lost websocket.disconnect of %s.", path)
 
-    def _get_disconnect(self):
-        """Return the message, to the first who asks, and None to others."""
+    def _claim_disconnect(self):
+        """Return whether nobody else has sent it, or is about to."""
         try:
             self._open.remove(self)
         except KeyError:
-            return None
-        return self._get_message("websocket.disconnect", {"code": self._close_code})
-
-    def _log_lost_disconnect(self):
-        path = self._scope["path"]
-        logger.error("Lost websocket.disconnect of %s: its channel is full.", path)
+            return False
+        return True
 
     # To the client.
 
     def _deliver(self, reply):
         """Take a reply from the inbox. Called on this connection's loop."""
+        if self._given_up:
+            return
         limit = self._limits["WEBSOCKET_PENDING_MESSAGES"]
         if limit is not None and len(self._waiting) >= limit:
             self._give_up(TRY_AGAIN_LATER, "it does not read its messages")
@@ -199,17 +228,31 @@ class WebSocketConnection:
 
     def _give_up(self, code, reason):
         """Drop what waits and have the socket closed."""
-        if self._state in (State.CONNECTING, State.OPEN):
+        if self._state in (State.CONNECTING, State.OPEN) and not self._given_up:
+            self._given_up = True
+            self._close_code = code
             logger.warning("Closing %s with %d: %s.", self._scope["path"], code, reason)
             self._waiting.clear()
             self._waiting.append({"close": code})
             self._wake.set()
+            if self._writer is not None:
+                self._set_timer(CLOSE_SECONDS, self._abandon)
+
+    def _abandon(self):
+        """End a write that the client has kept from ending."""
+        self._abandoned = True
+        self._writer.cancel()
+
+    def _set_timer(self, seconds, callback):
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, callback)
 
     async def _write_until(self, reader):
         """Write replies until the socket ends, or has been closed long enough."""
-        loop = asyncio.get_running_loop()
-        seconds = self._limits["WEBSOCKET_HANDSHAKE_SECONDS"]
-        timer = loop.call_later(seconds, self._expire) if seconds else None
+        self._writer = asyncio.current_task()
+        if seconds := self._limits["WEBSOCKET_HANDSHAKE_SECONDS"]:
+            self._set_timer(seconds, self._expire)
         try:
             while self._state in (State.CONNECTING, State.OPEN) and not reader.done():
                 if self._waiting:
@@ -220,9 +263,13 @@ class WebSocketConnection:
         except OSError:
             # The server says so when the client is gone; the reader hears why.
             self._state = State.CLOSING
+        except asyncio.CancelledError:
+            if not self._abandoned:
+                raise
+            self._state = State.CLOSED
         finally:
-            if timer:
-                timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
         if self._state is State.CLOSING:
             await asyncio.wait([reader], timeout=CLOSE_SECONDS)
         if reader.done():
@@ -286,15 +333,3 @@ class WebSocketConnection:
             {"type": f"{kind}.start", "status": status, "headers": headers}
         )
         await self._send({"type": f"{kind}.body", "body": body})
-
-    def _get_handshake(self):
-        scope = self._scope
-        return {
-            "scheme": scope.get("scheme", "ws"),
-            "query_string": scope.get("query_string", b""),
-            "root_path": scope.get("root_path", ""),
-            "headers": [[bytes(n).lower(), bytes(v)] for n, v in scope["headers"]],
-            "client": list(scope["client"]) if scope.get("client") else None,
-            "server": list(scope["server"]) if scope.get("server") else None,
-            "subprotocols": list(scope.get("subprotocols", [])),
-        }
