@@ -70,7 +70,7 @@ class ChatTestCase(SimpleTestCase):
     def make_project(cls, temporary):
         """Return the project's directory, made in a temporary one."""
         directory = temporary / "chat"
-        ignored = shutil.ignore_patterns("*.sqlite3", "__pycache__")
+        ignored = shutil.ignore_patterns("*.sqlite3*", "__pycache__")
         shutil.copytree(EXAMPLE, directory, ignore=ignored)
         with manage(directory, "migrate") as process:
             if process.wait() != 0:
