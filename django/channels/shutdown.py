@@ -10,7 +10,6 @@ serves in a thread beside the main one. A terminal sends Ctrl-C to both.
 import contextlib
 import os
 import signal
-import socket
 import sys
 import threading
 
@@ -20,9 +19,6 @@ CHILD_SECONDS = 1.3
 
 # Seconds for which threads that still work may hold up the end of a process.
 LINGER_SECONDS = 0.2
-
-# What wakes the main thread: a signal that has no effect where it is not handled.
-NUDGE = getattr(signal, "SIGURG", None)
 
 # The servers of this process that have not stopped: one at most.
 _servers = []
@@ -41,9 +37,7 @@ def orderly():
     If the process ends then, threads that still work do not hold it up.
     """
     code = 1
-    noticing = contextlib.ExitStack()
     try:
-        noticing.enter_context(signals_noticed())
         yield
         code = 0
     except KeyboardInterrupt:
@@ -54,7 +48,6 @@ def orderly():
         raise
     finally:
         with _ctrl_c_ignored():
-            noticing.close()
             if _stop_servers() and _on_main_thread():
                 _limit_exit(code)
 
@@ -84,42 +77,6 @@ def _give_time(signum, frame):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGALRM, signal.default_int_handler)
     signal.setitimer(signal.ITIMER_REAL, CHILD_SECONDS)
-
-
-@contextlib.contextmanager
-def signals_noticed():
-    """
-    Have each signal interrupt what the main thread waits for in the block.
-
-    Python runs handlers on the main thread, and that one's wait goes on when the
-    system hands the signal to another. So a thread nudges it.
-    """
-    if not (_on_main_thread() and hasattr(signal, "pthread_kill")):
-        yield
-        return
-    woken, waker = socket.socketpair()
-    # As signal.set_wakeup_fd() wants it.
-    waker.setblocking(False)
-    handler = signal.signal(NUDGE, lambda signum, frame: None)
-    wakeup = signal.set_wakeup_fd(waker.fileno())
-    arguments = (woken, threading.get_ident())
-    thread = threading.Thread(target=_nudge, args=arguments, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        signal.set_wakeup_fd(wakeup)
-        signal.signal(NUDGE, handler)
-        # The end of what the thread reads ends it.
-        waker.close()
-        thread.join()
-        woken.close()
-
-
-def _nudge(woken, main_thread):
-    while received := woken.recv(1):
-        if received[0] != NUDGE:
-            signal.pthread_kill(main_thread, NUDGE)
 
 
 @contextlib.contextmanager

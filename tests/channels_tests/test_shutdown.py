@@ -1,55 +1,8 @@
 import signal
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from unittest import mock, skipUnless
+from unittest import mock
 
 from django.channels import shutdown
 from django.test import SimpleTestCase
-
-
-class Interruption(Exception):
-    pass
-
-
-def interrupt(signum, frame):
-    raise Interruption("A signal came.")
-
-
-def interrupt_thread():
-    """Send this thread a signal."""
-    signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
-
-
-@skipUnless(hasattr(signal, "pthread_kill"), "Only POSIX signals threads.")
-class SignalTests(SimpleTestCase):
-    def test_signal_for_another_thread(self):
-        """A signal that another thread gets interrupts the main one's wait."""
-        previous = signal.signal(signal.SIGUSR1, interrupt)
-        self.addCleanup(signal.signal, signal.SIGUSR1, previous)
-        thread = threading.Timer(0.05, interrupt_thread)
-        with self.assertRaisesMessage(Interruption, "A signal came."):
-            with shutdown.signals_noticed():
-                thread.start()
-                threading.Event().wait(30)
-        thread.join()
-
-    def test_restored(self):
-        """What signals wake, and who handles them, is as before afterwards."""
-        handler = signal.getsignal(shutdown.NUDGE)
-        with shutdown.signals_noticed():
-            self.assertIsNot(signal.getsignal(shutdown.NUDGE), handler)
-        self.assertIs(signal.getsignal(shutdown.NUDGE), handler)
-        self.assertEqual(signal.set_wakeup_fd(-1), -1)
-
-    def test_other_threads(self):
-        """On another thread, which gets no signals, nothing is changed."""
-        handler = signal.getsignal(shutdown.NUDGE)
-        with ThreadPoolExecutor(1) as executor:
-            self.assertIs(executor.submit(self._handler_within).result(), handler)
-
-    def _handler_within(self):
-        with shutdown.signals_noticed():
-            return signal.getsignal(shutdown.NUDGE)
 
 
 class OrderlyTests(SimpleTestCase):
