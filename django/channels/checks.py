@@ -31,7 +31,7 @@ def _check_layer(alias):
         return [Error(str(error), id="channels.E001")]
     try:
         layer.router
-    except (ChannelsError, ValueError) as error:
+    except (ChannelsError, TypeError, ValueError) as error:
         return [
             Error(
                 f"The ROUTING of CHANNEL_LAYERS[{alias!r}] cannot be loaded: {error}",

@@ -7,6 +7,7 @@ In: messages, from the worker. Out: a consumer and its keyword arguments.
 import re
 
 from django.channels.exceptions import DenyConnection, InvalidRoutingError
+from django.channels.names import validate_receivable
 from django.utils.module_loading import import_string
 
 
@@ -67,11 +68,13 @@ class Route:
     dotted path, and each filter a regular expression that the message's value
     of that key must match from its beginning. Named groups become keyword
     arguments of the consumer. Raise InvalidRoutingError for a consumer that
-    cannot be imported or called, ValueError for positional groups.
+    cannot be imported or called, TypeError for a name that cannot be received
+    from, ValueError for positional groups.
     """
 
     def __init__(self, channels, consumer, **filters):
-        self.channels = [channels] if isinstance(channels, str) else list(channels)
+        names = [channels] if isinstance(channels, str) else list(channels)
+        self.channels = [validate_receivable(name) for name in names]
         self.consumer = self._resolve(consumer)
         self._filters = _Filters(filters)
 
@@ -117,7 +120,7 @@ class RouteClass(Route):
                 f"The consumer {self.consumer!r} passed to RouteClass has no valid "
                 f"channel_names method."
             )
-        self.channels = list(names())
+        self.channels = [validate_receivable(name) for name in names()]
 
 
 class Include:

@@ -7,7 +7,7 @@ from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 from django.test import SimpleTestCase, override_settings
 
-from .layers import MEMORY, layer_settings
+from .layers import MEMORY, SpanningLayer, layer_settings
 
 
 class LayerCheckTests(SimpleTestCase):
@@ -41,6 +41,11 @@ class LayerCheckTests(SimpleTestCase):
             "channel routing 'no.such.routing'"
         )
         self.assertError(layers, "channels.E002", msg)
+
+    def test_a_bad_name_in_a_routing_is_an_error(self):
+        routing = {"a b": f"{__name__}.LayerCheckTests"}
+        layers = {"default": {"BACKEND": MEMORY, "ROUTING": routing}}
+        self.assertError(layers, "channels.E002", "'a b' is not a valid name")
 
 
 class LimitTests(SimpleTestCase):
@@ -93,6 +98,14 @@ class RunworkerTests(SimpleTestCase):
             "There is no channel layer 'other': CHANNEL_LAYERS has default.",
             "--layer=other",
         )
+
+    def test_globs_that_match_no_channel_are_refused(self):
+        layers = layer_settings(backend=f"{SpanningLayer.__module__}.SpanningLayer")
+        with override_settings(CHANNEL_LAYERS=layers):
+            self.assertRefused(
+                "No channel of the routing is left: it has http.disconnect, http.",
+                "--only-channels=nothing",
+            )
 
     def test_a_bad_number_of_threads_is_named(self):
         self.assertRefused("--threads must be 1 or more, not 0.", "--threads=0")

@@ -96,6 +96,13 @@ class RoutingTests(SimpleTestCase):
         with self.assertRaisesMessage(InvalidRoutingError, msg):
             route("a", consumer_1, path="(")
 
+    def test_a_channel_that_cannot_be_received_from_is_refused(self):
+        for channels in ("a b", ["a", "in.box!local"], 7 * ["a!b!c"]):
+            with self.subTest(channels=channels):
+                msg = "is not a valid name of a channel to receive from"
+                with self.assertRaisesMessage(TypeError, msg):
+                    route(channels, consumer_1)
+
     def test_a_consumer_can_be_a_dotted_path(self):
         router = Router([route("a", f"{__name__}.consumer_1")])
         self.assertRoute(router, "a", {}, (consumer_1, {}))

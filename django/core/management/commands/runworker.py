@@ -55,6 +55,12 @@ class Command(BaseCommand):
             only_channels=options["only_channels"],
             exclude_channels=options["exclude_channels"],
         )
+        channels = layer.router.channels
+        if not group.workers[0].apply_channel_filters(channels):
+            raise CommandError(
+                f"No channel of the routing is left: it has "
+                f"{', '.join(sorted(channels))}."
+            )
         group.stop_on_signals()
         self.stdout.write(f"Running worker against channel layer {layer}.")
         if not group.run(STOP_SECONDS):
