@@ -23,6 +23,9 @@ from daphne.ws_protocol import WebSocketProtocol
 # Seconds for everything between the notice of Ctrl-C and the end of the loop.
 STOP_SECONDS = 0.8
 
+# Seconds until the main thread notices a signal, whichever thread got it.
+SIGNAL_SECONDS = 0.3
+
 # Seconds, of STOP_SECONDS, in which connections must notice that they are closed.
 CLOSE_SECONDS = 0.4
 
@@ -106,8 +109,9 @@ class DevelopmentServer(Server):
         """
         self._ended.clear()
         threading.Thread(target=self._run, name="channels-server", daemon=True).start()
-        # orderly() has each signal interrupt this.
-        self._ended.wait()
+        while not self._ended.wait(SIGNAL_SECONDS):
+            # The main thread handles signals, also those that another one got.
+            continue
         if self._failure is not None:
             raise self._failure
 
