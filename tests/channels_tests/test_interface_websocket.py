@@ -400,6 +400,28 @@ class LimitTests(WebSocketTestCase):
         self.assertIn("it does not read its messages", logs.output[0])
         await self.assertDisconnected(code=1013)
 
+    @cites("WS-14", "refuses to send a close code below 3000")
+    async def test_a_server_that_refuses_a_close_code_gets_a_private_one(self):
+        client = self.make_client(limits={"WEBSOCKET_MESSAGE_BYTES": 10})
+        application = client.application
+
+        async def picky(scope, receive, send):
+            async def picky_send(event):
+                if event.get("code", 1000) not in (1000, *range(3000, 5000)):
+                    raise ValueError(f"invalid close code {event['code']}")
+                await send(event)
+
+            await application(scope, receive, picky_send)
+
+        client = WebSocketClient(picky, "/chat/")
+        await client.put("websocket.connect")
+        await self.reply(await self.next_message(), accept=True)
+        await client.get()
+        with self.assertLogs("django.channels.interface", "WARNING"):
+            await client.put("websocket.receive", text="x" * 11)
+            await self.assertClosed(client, 4009)
+        await self.assertDisconnected()
+
 
 class UnreachableTests(SimpleTestCase):
     async def test_a_layer_of_one_process_refuses_sockets_and_says_so_once(self):

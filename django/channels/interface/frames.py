@@ -14,6 +14,8 @@ INVALID_PAYLOAD = 1007
 POLICY_VIOLATION = 1008
 TOO_BIG = 1009
 TRY_AGAIN_LATER = 1013
+# What is added for a server that cannot send a code below 3000.
+PRIVATE = 3000
 
 # The types of a reply's values; close has a check of its own.
 _TYPES = {

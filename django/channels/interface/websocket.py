@@ -21,6 +21,7 @@ from django.channels.interface.frames import (
     INVALID_PAYLOAD,
     NORMAL,
     POLICY_VIOLATION,
+    PRIVATE,
     TOO_BIG,
     TRY_AGAIN_LATER,
     Rate,
@@ -312,7 +313,16 @@ class WebSocketConnection:
         self._waiting.clear()
         code = NORMAL if close is True else close
         self._close_code = code
-        await self._send({"type": "websocket.close", "code": code})
+        try:
+            await self._send({"type": "websocket.close", "code": code})
+        except OSError:
+            raise
+        except Exception:
+            if code >= PRIVATE:
+                raise
+            # Daphne's own protocol sends 1000 and nothing else below 3000.
+            code += PRIVATE
+            await self._send({"type": "websocket.close", "code": code})
 
     async def _refuse(self, status, reason):
         """
