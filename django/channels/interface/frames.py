@@ -1,21 +1,11 @@
 """
-What may go through a socket: handshake, sizes, rates, replies, close codes.
+What may go through a socket: handshake, sizes, rates and replies.
 
 Used by websocket.py; specs/protocols/websocket.rst has the tables.
 """
 
 import re
 import time
-
-# Close codes, RFC 6455 section 7.4.1.
-NORMAL = 1000
-ABNORMAL = 1006
-INVALID_PAYLOAD = 1007
-POLICY_VIOLATION = 1008
-TOO_BIG = 1009
-TRY_AGAIN_LATER = 1013
-# What is added for a server that cannot send a code below 3000.
-PRIVATE = 3000
 
 # The types of a reply's values; close has a check of its own.
 _TYPES = {

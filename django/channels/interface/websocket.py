@@ -16,14 +16,17 @@ import time
 from collections import deque
 
 from django.channels.exceptions import ChannelFull, MessageTooLarge
-from django.channels.interface.frames import (
+from django.channels.interface.endings import (
     ABNORMAL,
     INVALID_PAYLOAD,
     NORMAL,
     POLICY_VIOLATION,
-    PRIVATE,
     TOO_BIG,
     TRY_AGAIN_LATER,
+    close_socket,
+    refuse_handshake,
+)
+from django.channels.interface.frames import (
     Rate,
     get_handshake,
     get_send_event,
@@ -313,33 +316,8 @@ class WebSocketConnection:
         self._waiting.clear()
         code = NORMAL if close is True else close
         self._close_code = code
-        try:
-            await self._send({"type": "websocket.close", "code": code})
-        except OSError:
-            raise
-        except Exception:
-            if code >= PRIVATE:
-                raise
-            # Daphne's own protocol sends 1000 and nothing else below 3000.
-            code += PRIVATE
-            await self._send({"type": "websocket.close", "code": code})
+        await close_socket(self._send, code)
 
     async def _refuse(self, status, reason):
-        """
-        Refuse the handshake: with the status if the server can, else as it does.
-        """
         self._state = State.CLOSED
-        if "websocket.http.response" not in (self._scope.get("extensions") or {}):
-            code = TRY_AGAIN_LATER if status == 503 else POLICY_VIOLATION
-            await self._send({"type": "websocket.close", "code": code})
-            return
-        body = f"{reason}\n".encode()
-        headers = [
-            (b"content-type", b"text/plain; charset=utf-8"),
-            (b"content-length", str(len(body)).encode()),
-        ]
-        kind = "websocket.http.response"
-        await self._send(
-            {"type": f"{kind}.start", "status": status, "headers": headers}
-        )
-        await self._send({"type": f"{kind}.body", "body": body})
+        await refuse_handshake(self._send, self._scope, status, reason)
