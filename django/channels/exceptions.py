@@ -34,6 +34,10 @@ class MessageTooLarge(ChannelsError):
     """Raised when a message is larger than the layer's limit."""
 
 
+class LayerUnavailable(ChannelsError):
+    """Raised when the store behind a layer cannot be reached, or fails."""
+
+
 # Raised by consumers.
 
 

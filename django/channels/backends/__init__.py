@@ -1,6 +1,8 @@
 """
 Channel layers: what carries messages between senders and readers.
 
-``base`` holds the contract, every other module that a setting can name one way
-to fulfill it. Nothing here knows of routing, workers or servers.
+``base`` holds the contract; ``memory`` is one way to fulfill it. A folder that
+is called after a store has what a layer keeps there, and ``shared`` what the
+layers that span processes have in common. Nothing here knows of routing,
+workers or servers.
 """

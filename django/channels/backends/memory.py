@@ -20,7 +20,7 @@ from django.channels.names import (
 
 from . import options
 from .base import BaseChannelLayer
-from .store import Store
+from .memory_store.store import Store
 from .values import copy_message
 from .waiters import LoopWaiter, ThreadWaiter
 

@@ -6,7 +6,7 @@ Nothing here locks: the layer calls it with its lock held.
 
 from collections import OrderedDict, deque
 
-from .values import duplicate, is_flat
+from ..values import duplicate, is_flat
 
 # The keys of statistics() that are sums over all queues.
 COUNTERS = (

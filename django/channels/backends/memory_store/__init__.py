@@ -1,0 +1,1 @@
+"""The state of the memory layer: its queues, its groups and who waits."""

@@ -1,0 +1,228 @@
+"""
+What a store does for the layer around it: the contract of LMDB, SQL and Redis.
+
+In: calls of layer.py and its parts, in any thread, never on an event loop.
+Out: the server, file or tables that all processes share.
+
+A store holds *queues*: a normal channel, a single-reader channel or an inbox
+("prefix!"), each a sequence of entries. It cannot read the entries. It holds
+*registrations*: which inboxes and plain channels are in a group. And it knows
+*processes* by their incarnation, a random name that lives as long as its lease.
+"""
+
+from typing import NamedTuple, Optional
+
+# How often the keeper of a layer renews the lease, in seconds.
+RENEWAL_SECONDS = 1
+# How long a lease lives without, in seconds.
+LEASE_SECONDS = 10
+# How long an inbox that nobody has claimed stays in a group, in seconds.
+UNCLAIMED_SECONDS = 86400
+# How long the counters of a queue outlive its last use, in seconds.
+MEMORY_SECONDS = 3600
+
+
+class Entry(NamedTuple):
+    """What a queue holds, as it is taken out."""
+
+    # The bytes that were given; None for the count of group messages missed.
+    payload: Optional[bytes]
+    # Seconds that it may still live; None is for ever.
+    left: Optional[float] = None
+    # A control entry: the add count that register() returned. A missed one: how
+    # many messages of ``group`` did not fit. Otherwise 0.
+    mark: int = 0
+    group: Optional[str] = None
+
+
+class Store:
+    """
+    The base of a store. Each method is one atomic step, safe in every thread.
+
+    Whatever keeps a method from being carried out is a LayerUnavailable. A
+    method that raises it may have been carried out: the store never repeats one
+    unless it knows that it was not, or repeating changes nothing.
+
+    Time is the store's own: the server's clock, or one of the machine that
+    nobody can set. Expired entries are never returned, free their room and are
+    counted as expired at the latest when somebody looks for that reason.
+    """
+
+    # Seconds that an entry lives; messages only, never control entries.
+    expiry = None
+    # The name of this process in the store, until renew() returns False.
+    incarnation = None
+
+    # Queues.
+
+    def append(self, batches):
+        """
+        Append to queues; return how many entries of each batch were stored.
+
+        ``batches`` is a list of (queue, capacity, [payload, …]) with each queue
+        at most once. As many as there is room for are stored, the first ones;
+        the rest is counted as refused. Processes that wait for a queue are rung,
+        at most one per entry.
+        """
+        raise NotImplementedError
+
+    def take(self, names, limit, wait=False):
+        """
+        Take up to ``limit`` entries; return [(queue, Entry), …] in order.
+
+        The names are tried one after the other. From an inbox it may return
+        more, and control entries and counts of missed messages do not count:
+        the caller keeps them. What is returned counts as delivered. If there is
+        nothing and ``wait`` is true, this process is rung once when something
+        comes to one of them. The caller has one thread at a time take from, or
+        accept for, an inbox.
+        """
+        raise NotImplementedError
+
+    def accept(self, inbox, offered):
+        """
+        Return the entries, as take() does, of what listen() offered for an inbox.
+
+        Only those that were not taken in the meantime.
+        """
+        raise NotImplementedError
+
+    def give_back(self, entries):
+        """
+        Put [(queue, payload, left), …] at the heads, so that the first is first.
+
+        Capacity does not count. With None for ``left``, an entry lives as long
+        as one that is sent now, but no longer than the head it is put before.
+        They are not delivered any more; waiting processes are rung.
+        """
+        raise NotImplementedError
+
+    def drop(self, queue):
+        """Drop the entries of a single-reader channel and its memberships."""
+        raise NotImplementedError
+
+    def count(self, changes):
+        """
+        Change counters: {queue: {"sent": n, "delivered": n, "dropped": n}}.
+
+        Layers do this for what one entry became in the process that took it.
+        """
+        raise NotImplementedError
+
+    # Groups.
+
+    def register(self, group, inbox, capacity, control):
+        """
+        Register an inbox in a group, append ``control``; return the add count.
+
+        The registration names the incarnation that claimed the inbox, and is
+        one for each group and inbox: its add count grows by 1. The control
+        entry carries the count as its mark; it takes no room and never expires.
+        """
+        raise NotImplementedError
+
+    def post(self, group, inbox, control):
+        """Append a control entry to an inbox, if it is registered in the group."""
+        raise NotImplementedError
+
+    def deregister(self, group, inbox, count):
+        """End a registration if its add count is still ``count``; return whether."""
+        raise NotImplementedError
+
+    def claim(self, registrations, inboxes):
+        """
+        Say that inboxes, and these registrations of theirs, are this process's.
+
+        ``registrations`` is a list of (group, inbox, capacity, count); one that
+        is not there is made, and its add count is at least ``count`` then.
+        """
+        raise NotImplementedError
+
+    def add(self, group, channel, capacity, seconds):
+        """Make a plain channel a member of a group for that many seconds."""
+        raise NotImplementedError
+
+    def remove(self, group, channel):
+        """End the membership of a plain channel."""
+        raise NotImplementedError
+
+    def send_group(self, group, payload):
+        """
+        Append an entry to each inbox and plain channel that is registered.
+
+        What is full is left out: it counts as sent, dropped and refused, and the
+        owner of an inbox is told by an Entry with mark and group. An inbox whose
+        incarnation is dead is left out and its registration removed, if it still
+        names that incarnation; one that nobody claimed counts as alive.
+        """
+        raise NotImplementedError
+
+    # Processes.
+
+    def renew(self):
+        """
+        Renew the lease of this process; return False if data may be lost.
+
+        That is so when the lease ran out, or when the store is not the one, or
+        not in the state, that this process knew. There is a new incarnation
+        then, and the layer claims everything again. The first call returns True.
+        """
+        raise NotImplementedError
+
+    def listen(self, timeout, inboxes=()):
+        """
+        Wait to be rung, at most ``timeout`` seconds; return [(queue, offered), …].
+
+        Only one thread does it at a time. ``inboxes`` are those that readers of
+        this process wait for; a store that can wait for their entries themselves
+        returns them as ``offered``, for accept(). Otherwise it is None. The list
+        is empty after the timeout, and after interrupt().
+        """
+        raise NotImplementedError
+
+    def interrupt(self):
+        """End the running listen(), or else the next one."""
+        raise NotImplementedError
+
+    def look(self, names):
+        """Return those of the queues in which entries wait."""
+        raise NotImplementedError
+
+    def pass_on(self, queue):
+        """Ring another process that waits for a queue, if entries wait there."""
+        raise NotImplementedError
+
+    # Care.
+
+    def statistics(self, queue=None):
+        """
+        Return the counters of one queue, or the sums of all that are known.
+
+        The keys are those of BaseChannelLayer.statistics(). An unknown queue has
+        all zeros.
+        """
+        raise NotImplementedError
+
+    def queues(self):
+        """Return {queue: (statistics, number of waiting processes)}."""
+        raise NotImplementedError
+
+    def groups(self):
+        """Return {group: (number of inboxes, number of plain channels)}."""
+        raise NotImplementedError
+
+    def describe(self):
+        """Return lines for a human on where and what the store is."""
+        raise NotImplementedError
+
+    def flush(self):
+        """Drop all entries, counted, and all registrations; claims stay."""
+        raise NotImplementedError
+
+    def close(self):
+        """Release connections and files. The next call opens them again."""
+        raise NotImplementedError
+
+    def leave(self):
+        """Let go, in a forked child, of what belongs to the parent."""
+        raise NotImplementedError
