@@ -48,6 +48,8 @@ class Store:
     counted as expired at the latest when somebody looks for that reason.
     """
 
+    # Does listen() wait for what comes to inboxes, and return it itself?
+    reads_inboxes = False
     # Seconds that an entry lives; messages only, never control entries.
     expiry = None
     # The name of this process in the store, until renew() returns False.
@@ -103,9 +105,10 @@ class Store:
 
     def count(self, changes):
         """
-        Change counters: {queue: {"sent": n, "delivered": n, "dropped": n}}.
+        Change counters of queues: {queue: {"messages_count": n, …}}.
 
-        Layers do this for what one entry became in the process that took it.
+        The keys are messages_count, delivered_count, dropped_count and
+        expired_count; n may be below 0. Layers do this for what one entry became in the process that took it.
         """
         raise NotImplementedError
 
@@ -215,8 +218,12 @@ class Store:
         """Return lines for a human on where and what the store is."""
         raise NotImplementedError
 
-    def flush(self):
-        """Drop all entries, counted, and all registrations; claims stay."""
+    def flush(self, control):
+        """
+        Drop all entries, counted, and all registrations.
+
+        Claims stay; ``control`` is appended to each inbox that is claimed.
+        """
         raise NotImplementedError
 
     def close(self):
