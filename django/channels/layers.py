@@ -9,6 +9,7 @@ import threading
 
 from django.channels.exceptions import InvalidChannelLayerError
 from django.channels.routing import Router
+from django.channels.signals import layer_gap
 from django.conf import settings
 from django.core.signals import setting_changed
 from django.utils.functional import cached_property
@@ -56,6 +57,10 @@ class ChannelLayerWrapper:
         from django.channels.interface.application import get_bus_application
 
         return get_bus_application(self)
+
+    def send_gap(self):
+        """Send the signal layer_gap."""
+        layer_gap.send_robust(sender=type(self.channel_layer), channel_layer=self)
 
     def local_only(self):
         """Return whether only this process sees what is sent."""
@@ -176,7 +181,9 @@ class ChannelLayerManager:
             raise InvalidChannelLayerError(
                 f"Cannot configure {backend} for {alias} with {options!r}: {error}"
             ) from error
-        return ChannelLayerWrapper(layer, alias, config["ROUTING"])
+        wrapper = ChannelLayerWrapper(layer, alias, config["ROUTING"])
+        layer.on_gap(wrapper.send_gap)
+        return wrapper
 
 
 channel_layers = ChannelLayerManager()

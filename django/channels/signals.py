@@ -1,4 +1,4 @@
-"""Signals of workers, and what Django itself connects to them."""
+"""Signals of workers and layers, and what Django itself connects to them."""
 
 from django.db import close_old_connections
 from django.dispatch import Signal
@@ -11,6 +11,9 @@ consumer_finished = Signal()
 worker_ready = Signal()
 # Sent once in each process that runs workers, before worker_ready.
 worker_process_ready = Signal()
+# Sent when a layer found that its store may have lost messages, in a thread of
+# the layer. The sender is the backend's class. Provides: channel_layer.
+layer_gap = Signal()
 
 # A thread that ran a consumer keeps no connection that CONN_MAX_AGE ended, and
 # does not start the next one with a connection that broke meanwhile.

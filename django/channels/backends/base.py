@@ -62,6 +62,7 @@ class BaseChannelLayer:
         self.capacity = options.check_capacity("capacity", capacity)
         self.channel_capacity = options.compile_capacities(channel_capacity)
         self._bridge = BridgeLoop(type(self).__name__)
+        self._gap_functions = []
         _layers.add(self)
 
     def get_capacity(self, channel):
@@ -307,6 +308,15 @@ class BaseChannelLayer:
         """See close()."""
         if not self.supports_async:
             await self._run_sync("close")
+
+    def on_gap(self, function):
+        """Have ``function()`` called when the store may have lost messages."""
+        self._gap_functions.append(function)
+
+    def gap(self):
+        """Call what on_gap() was given; a layer does so in a thread of its own."""
+        for function in self._gap_functions:
+            function()
 
     def after_fork(self):
         """Replace locks, threads and connections in a forked child."""

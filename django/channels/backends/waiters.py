@@ -28,7 +28,8 @@ class ThreadWaiter:
 
     def wake(self):
         """End the wait; return True, as a thread comes for certain."""
-        self._asleep.release()
+        if self._asleep.locked():
+            self._asleep.release()
         return True
 
     def wait(self, seconds):

@@ -66,9 +66,17 @@ class Groups:
         if not group.plain and not group.inboxes:
             del self._groups[name]
 
+    def of(self, channel):
+        """Return the names of the groups that ``channel`` is in."""
+        return list(self._memberships.get(channel, ()))
+
+    def channels(self):
+        """Return all members of groups."""
+        return list(self._memberships)
+
     def discard_all(self, channel):
         """End all memberships of ``channel``."""
-        for name in list(self._memberships.get(channel, ())):
+        for name in self.of(channel):
             self.discard(name, channel)
 
     def expire(self, name, now):

@@ -1,0 +1,246 @@
+"""
+Who waits in this process, and which thread listens for all of them.
+
+In: enlist() and sleep() from receives, in threads and on event loops.
+Out: Store.listen(), by the first thread that sleeps, or else by the keeper.
+
+A waiter is woken, it is never handed a message: it looks itself, and one that
+leaves after it was woken wakes the next. So a message never waits beside a
+reader, whatever ends a wait.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+
+from ..waiters import ThreadWaiter
+
+# How long a thread listens before it looks around, in seconds.
+LISTEN_SECONDS = 60
+
+
+class Bell:
+    """The waiters of a layer in this process."""
+
+    def __init__(self, store, deliver):
+        self._store = store
+        # What takes what listen() offered for an inbox.
+        self._deliver = deliver
+        # How often waiting was ended by close().
+        self.closings = 0
+        # Told when event loops wait and no thread listens.
+        self.wanted = threading.Condition(threading.Lock())
+        self._lock = self.wanted
+        # {queue: the waiters that nobody has woken, first come first}
+        self._lines = {}
+        self._leader = None
+        # The thread of the leader.
+        self._thread = None
+        # The waiter of the keeper, and whether it was called.
+        self._keeper = None
+        self._called = False
+        # The inboxes that the leader listens for.
+        self._heard = frozenset()
+        # Threads that sleep and may have to listen.
+        self._sleepers = OrderedDict()
+
+    # Lines.
+
+    def enlist(self, waiter, names):
+        """Put a waiter at the end of the line of each queue; look after this."""
+        with self._lock:
+            waiter.reset()
+            waiter.counted = False
+            waiter.queues = names
+            for name in names:
+                self._lines.setdefault(name, OrderedDict())[waiter] = None
+            if isinstance(waiter, ThreadWaiter):
+                # It may come to listen itself.
+                return
+            if self._leader is None:
+                self.wanted.notify_all()
+            else:
+                self._check_heard_locked(names)
+
+    def release(self, waiter, took):
+        """
+        Take a waiter out of its lines.
+
+        If it took something, or was woken and did not look, the next one looks.
+        """
+        with self._lock:
+            names = waiter.queues
+            self._unlist_locked(waiter)
+            waiter.queues = ()
+            if took or waiter.counted:
+                for name in names:
+                    self._wake_locked(name)
+
+    def wake(self, name):
+        """Wake one waiter for a queue; return whether there is one."""
+        with self._lock:
+            return self._wake_locked(name)
+
+    def wake_all(self, names):
+        """Wake one waiter for each of the queues."""
+        with self._lock:
+            for name in names:
+                self._wake_locked(name)
+
+    def names(self):
+        """Return the queues that somebody waits for."""
+        with self._lock:
+            return list(self._lines)
+
+    def counts(self):
+        """Return {queue: how many wait for it}."""
+        with self._lock:
+            return {name: len(line) for name, line in self._lines.items()}
+
+    def end_waiting(self):
+        """Wake all waiters for good."""
+        with self._lock:
+            self.closings += 1
+            while self._lines:
+                self._wake_locked(next(iter(self._lines)))
+            self.wanted.notify_all()
+
+    def _unlist_locked(self, waiter):
+        for name in waiter.queues:
+            line = self._lines.get(name)
+            if line is not None:
+                line.pop(waiter, None)
+                if not line:
+                    del self._lines[name]
+
+    def _wake_locked(self, name):
+        while line := self._lines.get(name):
+            waiter = next(iter(line))
+            self._unlist_locked(waiter)
+            waiter.counted = True
+            if waiter.wake():
+                if waiter is self._leader and self._thread != threading.get_ident():
+                    self._store.interrupt()
+                return True
+        return False
+
+    # Listening.
+
+    def sleep(self, waiter, seconds):
+        """
+        Return when a thread's waiter was woken, or after ``seconds``.
+
+        The first thread that sleeps listens for all, and has no other thread to
+        wait for when its own message comes.
+        """
+        until = None if seconds is None else time.monotonic() + seconds
+        try:
+            while not waiter.counted:
+                left = None if until is None else until - time.monotonic()
+                if left is not None and left <= 0:
+                    return
+                if self._begin(waiter):
+                    self.lead(waiter, until)
+                else:
+                    waiter.wait(left)
+        finally:
+            with self._lock:
+                self._sleepers.pop(waiter, None)
+                self._promote_locked()
+
+    def lead(self, waiter, until):
+        """Listen until the waiter was woken or the time has come."""
+        self._thread = threading.get_ident()
+        try:
+            while not waiter.counted:
+                left = LISTEN_SECONDS
+                if until is not None:
+                    left = min(left, until - time.monotonic())
+                if left <= 0:
+                    return
+                self._dispatch(self._store.listen(left, self._listen_for()))
+        finally:
+            with self._lock:
+                if self._leader is waiter:
+                    self._leader = None
+                self._promote_locked()
+
+    def keep(self, waiter, until):
+        """
+        Return at that time, or as the keeper is called; listen if nobody does.
+
+        This is for event loops: their waiters have no thread to listen in.
+        """
+        self._keeper = waiter
+        while not waiter.counted:
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            with self._lock:
+                lead = self._leader is None and self._lines
+                if lead:
+                    self._leader = waiter
+                elif not self._called:
+                    self.wanted.wait(left)
+                if self._called:
+                    self._called = False
+                    waiter.counted = True
+            if lead:
+                self.lead(waiter, until)
+
+    def call_keeper(self):
+        """Let the keeper return from keep() or rest()."""
+        with self._lock:
+            self._called = True
+            self.wanted.notify_all()
+            if self._keeper is not None:
+                self._keeper.counted = True
+                if self._leader is self._keeper:
+                    self._store.interrupt()
+
+    def rest(self, seconds):
+        """Return after ``seconds``, or as the keeper is called."""
+        with self._lock:
+            if not self._called:
+                self.wanted.wait(seconds)
+
+    def _begin(self, waiter):
+        with self._lock:
+            if self._leader is None:
+                self._leader = waiter
+                self._sleepers.pop(waiter, None)
+                return True
+            if waiter not in self._sleepers:
+                self._sleepers[waiter] = None
+                self._check_heard_locked(waiter.queues)
+            return False
+
+    def _check_heard_locked(self, names):
+        """Let the leader listen anew if an inbox is new to it."""
+        if self._store.reads_inboxes and any(
+            name not in self._heard for name in names if name[-1] == "!"
+        ):
+            self._store.interrupt()
+
+    def _promote_locked(self):
+        """Find another leader where there is none."""
+        if self._leader is not None:
+            return
+        if self._sleepers:
+            sleeper, _ = self._sleepers.popitem(last=False)
+            sleeper.wake()
+        elif self._lines:
+            self.wanted.notify_all()
+
+    def _listen_for(self):
+        with self._lock:
+            self._heard = frozenset(name for name in self._lines if name[-1] == "!")
+            return self._heard
+
+    def _dispatch(self, rings):
+        for name, offered in rings:
+            if offered is not None:
+                self._deliver(name, offered)
+            if not self.wake(name) and offered is None:
+                # Whom it was meant for has left.
+                self._store.pass_on(name)

@@ -1,0 +1,167 @@
+"""
+How event loops use a store: one thread works for all of them.
+
+In: calls from coroutines, on any loop. Out: calls of the store, in this thread.
+What several coroutines send while it is busy goes out in one step, and results
+return to a loop in one wake.
+"""
+
+import asyncio
+import threading
+from collections import deque
+
+
+class _Call:
+    """A function that a coroutine waits for."""
+
+    def __init__(self, function, args, undo):
+        self.loop = asyncio.get_running_loop()
+        self.future = self.loop.create_future()
+        self.function = function
+        self.args = args
+        self.undo = undo
+        self.result = self.error = None
+
+    def run(self):
+        """Call the function and keep what comes of it."""
+        try:
+            self.result = self.function(*self.args)
+        except BaseException as error:
+            self.error = error
+
+    def settle(self):
+        """Hand over what came, on the loop; return whether it was wanted."""
+        if self.future.done():
+            return False
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+        return True
+
+
+class Courier:
+    """
+    A daemon thread that starts with the first call and works in their order.
+
+    ``append`` is the store's, for send().
+    """
+
+    def __init__(self, name, append):
+        self._name = name
+        self._append = append
+        self._calls = deque()
+        self._ready = threading.Condition(threading.Lock())
+        self._thread = None
+
+    async def call(self, function, *args, undo=None):
+        """
+        Return the result of a function, called in the thread.
+
+        If the caller is cancelled, the function runs all the same, and then
+        ``undo`` with its result.
+        """
+        call = _Call(function, args, undo)
+        self._submit(call)
+        try:
+            return await call.future
+        except asyncio.CancelledError:
+            if call.future.done() and not call.future.cancelled():
+                # It came at the same time.
+                self._undo(call)
+            raise
+
+    async def send(self, batches):
+        """See Store.append(); what others send meanwhile may go with it."""
+        return await self.call(None, batches)
+
+    def stop(self):
+        """Work off the calls, then end the thread; the next call starts another."""
+        with self._ready:
+            thread, self._thread = self._thread, None
+            self._ready.notify()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def _submit(self, call):
+        with self._ready:
+            self._calls.append(call)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name=f"{self._name} courier", daemon=True
+                )
+                self._thread.start()
+            self._ready.notify()
+
+    def _run(self):
+        thread = threading.current_thread()
+        while True:
+            with self._ready:
+                while not self._calls:
+                    if self._thread is not thread:
+                        return
+                    self._ready.wait()
+                calls, self._calls = self._calls, deque()
+            for group in _grouped(calls):
+                self._work(group)
+
+    def _work(self, calls):
+        if calls[0].function is None:
+            self._send(calls)
+        else:
+            calls[0].run()
+        loops = {}
+        for call in calls:
+            loops.setdefault(call.loop, []).append(call)
+        for loop, done in loops.items():
+            try:
+                loop.call_soon_threadsafe(self._settle, done)
+            except RuntimeError:
+                # The loop was closed: nobody is left to take them.
+                for call in done:
+                    self._undo(call)
+
+    def _send(self, calls):
+        """Send what several callers gave as one, each queue once."""
+        merged = {}
+        for call in calls:
+            for queue, capacity, payloads in call.args[0]:
+                merged.setdefault(queue, (queue, capacity, []))[2].extend(payloads)
+        try:
+            stored = dict(zip(merged, self._append(list(merged.values()))))
+        except Exception as error:
+            for call in calls:
+                call.error = error
+            return
+        for call in calls:
+            call.result = []
+            for queue, _, payloads in call.args[0]:
+                count = min(len(payloads), stored[queue])
+                stored[queue] -= count
+                call.result.append(count)
+
+    def _settle(self, calls):
+        for call in calls:
+            if not call.settle():
+                self._undo(call)
+
+    def _undo(self, call):
+        if call.undo is None or call.error is not None or not call.result:
+            return
+        # In a thread of its own: this one may be the loop's.
+        threading.Thread(target=call.undo, args=(call.result,), daemon=True).start()
+
+
+def _grouped(calls):
+    """Yield lists of calls that are worked on in one step."""
+    sends = []
+    for call in calls:
+        if call.function is None:
+            sends.append(call)
+            continue
+        if sends:
+            yield sends
+            sends = []
+        yield [call]
+    if sends:
+        yield sends

@@ -1,0 +1,222 @@
+"""
+How messages come out of a store, for readers in threads and on event loops.
+
+In: receives from layer.py, and what the bell's leader heard. Out: (channel,
+message) pairs. Entries of an inbox go through inboxes.py, in their order, under
+the inbox's lock; all others are decoded here.
+"""
+
+import logging
+import time
+from contextlib import ExitStack
+
+from django.channels.names import queue_of
+
+from .. import options
+from ..waiters import LoopWaiter, ThreadWaiter
+from .envelopes import ADD, GROUP, MESSAGE, EnvelopeError
+from .inboxes import FETCH_LIMIT
+
+logger = logging.getLogger("django.channels")
+
+# How many combinations of channels are remembered with their rotation.
+MAX_SELECTIONS = 1024
+
+
+class Selection:
+    """The channels of a receive, and where among them the next one begins."""
+
+    __slots__ = ("names", "inboxes", "start")
+
+    def __init__(self, names):
+        self.names = names
+        self.inboxes = sorted(name for name in names if name[-1] == "!")
+        self.start = 0
+
+
+class Reader:
+    """Takes messages for the readers of this process."""
+
+    def __init__(self, layer, store, codec):
+        self._layer = layer
+        self._store = store
+        self._codec = codec
+        self._owner = None
+        self._selections = {}
+        # Was an entry that is none of ours reported?
+        self._reported = False
+
+    def set_owner(self, owner):
+        """Say whose reader this is."""
+        self._owner = owner
+
+    def select(self, channels, block, timeout):
+        """Return the Selection of some channels, after checking it all."""
+        options.check_wait(block, timeout)
+        names = options.check_channels(channels)
+        if len(self._selections) >= MAX_SELECTIONS:
+            self._selections.clear()
+        return self._selections.setdefault(names, Selection(names))
+
+    # Taking.
+
+    def take(self, selection, limit, wait=False):
+        """Return up to ``limit`` pairs that are there; see Store.take()."""
+        if wait:
+            self._owner.stay_alive()
+        with ExitStack() as stack:
+            inboxes = {}
+            for name in selection.inboxes:
+                inboxes[name] = inbox = self._owner.inbox(name)
+                stack.enter_context(inbox.lock)
+                self._owner.claim(inbox)
+            return self._take_locked(selection, inboxes, limit, wait)
+
+    def _take_locked(self, selection, inboxes, limit, wait):
+        start = selection.start
+        names = selection.names[start:] + selection.names[:start]
+        here = [
+            i for i, n in enumerate(names) if n in inboxes and inboxes[n].has_messages()
+        ]
+        pairs = []
+        while here and not pairs:
+            # What an inbox has left comes in its turn, like a queue.
+            first = here.pop(0)
+            if first:
+                pairs = self._take_stored(names[:first], inboxes, limit, False)
+            pairs = pairs or inboxes[names[first]].take(limit)
+        pairs = pairs or self._take_stored(names, inboxes, limit, wait)
+        if pairs and len(names) > 1:
+            last = selection.names.index(queue_of(pairs[-1][0]))
+            selection.start = (last + 1) % len(names)
+        return pairs
+
+    def _take_stored(self, names, inboxes, limit, wait):
+        """Take from the store until there is a message, or nothing at all."""
+        while True:
+            taken = self._store.take(list(names), limit, wait)
+            pairs = self._read(taken, inboxes)
+            for name in names:
+                if name in inboxes and len(pairs) < limit:
+                    pairs += inboxes[name].take(limit - len(pairs))
+            if pairs or not taken:
+                return pairs
+
+    def _read(self, taken, inboxes):
+        """Return the pairs of plain channels; what is an inbox's goes there."""
+        pairs = []
+        for queue, entry in taken:
+            if queue in inboxes:
+                self._apply(inboxes[queue], entry)
+                continue
+            try:
+                kind, _, message = self._codec.decode(entry.payload)
+                if kind not in (MESSAGE, GROUP):
+                    raise EnvelopeError(f"is of kind {kind}, which is for inboxes.")
+            except EnvelopeError as error:
+                self._report(queue, error)
+                self._owner.change(queue, delivered_count=-1, dropped_count=1)
+            else:
+                pairs.append((queue, message))
+        return pairs
+
+    def _apply(self, inbox, entry):
+        if entry.payload is None:
+            return inbox.miss(entry)
+        try:
+            kind, target, message = self._codec.decode(entry.payload)
+            if kind == MESSAGE and queue_of(target) != inbox.name:
+                raise EnvelopeError("is for a channel of another inbox.")
+        except EnvelopeError as error:
+            self._report(inbox.name, error)
+            return inbox.spoil()
+        empty = inbox.apply(entry, kind, target, message)
+        if empty:
+            self._owner.leave(inbox, empty)
+        elif kind == ADD:
+            self._owner.join(inbox, target)
+
+    def _report(self, queue, error):
+        if not self._reported:
+            self._reported = True
+            logger.error(
+                "%s dropped an entry of %r: it %s There may be more; this is said "
+                "once.",
+                type(self._layer).__name__,
+                queue,
+                error,
+            )
+
+    def deliver(self, name, offered):
+        """Read what was heard for an inbox."""
+        inbox = self._owner.inbox(name)
+        with inbox.lock:
+            for entry in self._store.accept(name, offered):
+                self._apply(inbox, entry)
+
+    def fetch(self, inbox):
+        """Read all that waits in an inbox, before a name is closed."""
+        if not inbox.has_messages():
+            self._owner.claim(inbox)
+            for _, entry in self._store.take([inbox.name], FETCH_LIMIT):
+                self._apply(inbox, entry)
+
+    # Putting back.
+
+    def put_back(self, pairs):
+        """Put pairs that were received to the heads of their channels."""
+        plain = []
+        for channel, message in pairs:
+            if "!" not in channel:
+                payload = self._codec.encode(MESSAGE, "", message)
+                plain.append((channel, payload, None))
+        if plain:
+            self._store.give_back(plain)
+        for channel, message in reversed(pairs):
+            if "!" in channel:
+                inbox = self._owner.inbox(queue_of(channel))
+                with inbox.lock:
+                    inbox.put_back(channel, message, self._layer.expiry)
+        self._owner.bell.wake_all({queue_of(channel) for channel, _ in pairs})
+
+    # Waiting.
+
+    def wait(self, selection, limit, timeout):
+        """Return pairs as soon as there are some, in a thread."""
+        bell = self._owner.bell
+        until = None if timeout is None else time.monotonic() + timeout
+        waiter = ThreadWaiter(bell.closings)
+        pairs = []
+        try:
+            while True:
+                bell.enlist(waiter, selection.names)
+                pairs = self.take(selection, limit, wait=True)
+                left = None if until is None else until - time.monotonic()
+                if pairs or self._is_over(waiter, left):
+                    return pairs
+                bell.sleep(waiter, left)
+        finally:
+            bell.release(waiter, pairs)
+
+    async def await_(self, selection, limit, timeout):
+        """Return pairs as soon as there are some, on an event loop."""
+        bell, courier = self._owner.bell, self._owner.courier
+        until = None if timeout is None else time.monotonic() + timeout
+        waiter = LoopWaiter(bell.closings)
+        pairs = []
+        try:
+            while True:
+                bell.enlist(waiter, selection.names)
+                pairs = await courier.call(
+                    self.take, selection, limit, True, undo=self.put_back
+                )
+                left = None if until is None else until - time.monotonic()
+                if pairs or self._is_over(waiter, left):
+                    return pairs
+                await waiter.wait(left)
+        finally:
+            bell.release(waiter, pairs)
+
+    def _is_over(self, waiter, left):
+        closed = waiter.closings != self._owner.bell.closings
+        return closed or left is not None and left <= 0
