@@ -1,0 +1,28 @@
+"""Wait for what a server can only be asked about."""
+
+import threading
+import time
+
+from ..processes import PATIENCE_SECONDS
+
+ASK_SECONDS = 0.02
+
+
+def wait_for(condition, what, seconds=PATIENCE_SECONDS):
+    """
+    Wait until ``condition()`` is true; an exception means that it is not yet.
+
+    Raise AssertionError, which says ``what`` did not become true, after a time.
+    """
+    pause = threading.Event()
+    deadline = time.monotonic() + seconds
+    reason = None
+    while True:
+        try:
+            if condition():
+                return
+        except Exception as error:
+            reason = error
+        if time.monotonic() > deadline:
+            raise AssertionError(f"Not within {seconds} s: {what}.") from reason
+        pause.wait(ASK_SECONDS)
