@@ -42,7 +42,7 @@ class EnvelopeError(ChannelsError, ValueError):
     """
     Raised when bytes from a store are not an envelope that this layer can open.
 
-    The text says what the bytes are ("is empty."), and has nothing of the content.
+    The text says why, and has nothing of the content.
     """
 
 
@@ -101,30 +101,32 @@ class Codec:
             try:
                 body = self._box.open(payload)
             except ValueError as error:
-                raise EnvelopeError(f"{error}.") from None
+                raise EnvelopeError(f"The envelope {error}.") from None
         if len(body) >= self.max_length:
-            raise EnvelopeError(f"has {len(body)} bytes, too many.")
+            raise EnvelopeError(f"The envelope has {len(body)} bytes, too many.")
         try:
             kind, target, message = self._unpack(body)
         except (ValueError, RecursionError):
             # Nothing of the cause: it shows the content.
-            raise EnvelopeError("is not well-formed.") from None
+            raise EnvelopeError("The envelope is not well-formed.") from None
         _check_values(message)
         _CHECKS.get(kind, _check_unknown)(target, message)
         if len(body) > self.limit:
             try:
                 copy_message(message, self.limit)
             except MessageTooLarge:
-                raise EnvelopeError("has a message that is too large.") from None
+                raise EnvelopeError(
+                    "The envelope has a message that is too large."
+                ) from None
         return kind, target, message
 
 
 def _explain_version(payload):
     if not payload:
-        return "is empty."
+        return "The envelope is empty."
     if payload[:1] == ENCRYPTED:
-        return "is encrypted, and this layer has no keys."
-    return f"begins with the byte {payload[0]:#04x}, which is no version."
+        return "The envelope is encrypted, and this layer has no keys."
+    return f"The envelope begins with the byte {payload[0]:#04x}, which is no version."
 
 
 def _unpack(body):
@@ -149,13 +151,13 @@ def _check_value(item, depth):
     if kind in _PLAIN_TYPES or kind is int and item <= MAX_INT:
         return
     if kind is not list and kind is not dict:
-        raise EnvelopeError("has a value of a type that none may have.")
+        raise EnvelopeError("The envelope has a value of a type that none may have.")
     if depth >= MAX_DEPTH:
-        raise EnvelopeError("is nested too deep.")
+        raise EnvelopeError("The envelope is nested too deep.")
     if kind is dict:
         for key in item:
             if type(key) is not str:
-                raise EnvelopeError("has a key that is no str.")
+                raise EnvelopeError("The envelope has a key that is no str.")
         item = item.values()
     for part in item:
         if type(part) not in _PLAIN_TYPES:
@@ -178,29 +180,29 @@ def _is_valid(validate, name):
 
 def _check_message(target, message):
     if target and not _is_channel(target):
-        raise EnvelopeError("is for a channel with an invalid name.")
+        raise EnvelopeError("The envelope is for a channel with an invalid name.")
 
 
 def _check_group(target, message):
     if not _is_group(target):
-        raise EnvelopeError("is for a group with an invalid name.")
+        raise EnvelopeError("The envelope is for a group with an invalid name.")
 
 
 def _check_control(target, message):
     _check_group(target, message)
     channel = message.get("channel")
     if len(message) != 1 or type(channel) is not str or "!" not in channel:
-        raise EnvelopeError("does not change a membership.")
+        raise EnvelopeError("The envelope does not change a membership.")
     _check_message(channel, message)
 
 
 def _check_flush(target, message):
     if target or message:
-        raise EnvelopeError("flushes, and says more than that.")
+        raise EnvelopeError("The envelope flushes, and says more than that.")
 
 
 def _check_unknown(target, message):
-    raise EnvelopeError("is of an unknown kind.")
+    raise EnvelopeError("The envelope is of an unknown kind.")
 
 
 _CHECKS = {
