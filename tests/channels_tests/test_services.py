@@ -42,6 +42,7 @@ class RedisTests(SimpleTestCase):
     def test_it_restarts_with_the_same_data_with_none_or_with_older(self):
         server = self.make()
         client = server.client()
+        self.addCleanup(client.close)
         client.set("key", "old")
         snapshot = server.snapshot()
         client.set("key", "new")
@@ -57,10 +58,12 @@ class RedisTests(SimpleTestCase):
 
         server = self.make()
         server.pause()
-        with self.assertRaises(redis.TimeoutError):  # Its text is redis-py's.
-            server.client(socket_timeout=0.1).ping()
+        with server.client(socket_timeout=0.1) as client:
+            with self.assertRaises(redis.TimeoutError):  # Its text is redis-py's.
+                client.ping()
         server.resume()
-        self.assertTrue(server.client().ping())
+        with server.client() as client:
+            self.assertTrue(client.ping())
 
     def test_a_killed_server_starts_again_at_its_address(self):
         server = self.make()

@@ -123,7 +123,8 @@ class Sentinel:
             ports = {self._master_port(sentinel) for sentinel in self.sentinels}
             if len(ports) > 1 or (master and ports != {master.port}):
                 return False
-            return self.master.client().info("replication")["role"] == "master"
+            with self.master.client() as client:
+                return client.info("replication")["role"] == "master"
 
         wait_for(settled, "all sentinels know one master")
         master, replica = self.master, self.replica

@@ -12,15 +12,14 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
-from multiprocessing.util import Finalize
 from pathlib import Path
 from unittest import SkipTest
 
 from ..processes import PATIENCE_SECONDS
 from .reaper import descendants
+from .reaping import reaper
 
 # Where servers of system packages are, which a user's PATH may lack.
 ADMINISTRATOR_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -68,50 +67,6 @@ def free_port():
 def passable(path):
     """Return whether every user may go to a path."""
     return all(folder.stat().st_mode & 0o001 for folder in Path(path).parents)
-
-
-class Reaper:
-    """The other end of reaper.py: one for each process that starts servers."""
-
-    def __init__(self):
-        self._owner = None
-        self._pipe = None
-        self._process = None
-        # What runs, for the system to be told that its end was noticed.
-        self.servers = set()
-
-    def tell(self, line):
-        """Send a line."""
-        os.write(self.pipe(), f"{line}\n".encode())
-
-    def pipe(self):
-        """Return the descriptor to write to, of this process's own reaper."""
-        if self._owner != os.getpid():
-            self._owner = os.getpid()
-            self.servers = set()
-            read, self._pipe = os.pipe()
-            script = str(Path(__file__).with_name("reaper.py"))
-            self._process = subprocess.Popen(
-                [sys.executable, "-S", "-E", script, str(self._owner)],
-                stdin=read,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-                cwd="/",
-            )
-            os.close(read)
-            # Unlike atexit's, it is run by the test runner's processes as well.
-            Finalize(None, self.close, exitpriority=0)
-        return self._pipe
-
-    def close(self):
-        """Have all servers ended and all folders deleted."""
-        os.close(self._pipe)
-        self._owner = None
-        for process in (self._process, *self.servers):
-            process.wait(PATIENCE_SECONDS)
-
-
-reaper = Reaper()
 
 
 class Server:
