@@ -24,8 +24,10 @@ REQUIREMENTS = ROOT / "tests" / "requirements" / "channels.txt"
 WORK = ROOT / ".cache"  # Git-ignored; may be deleted at any time.
 OUR_LABEL = "channels_tests"
 SLOW_TAGS = ("browser", "slow")  # Tests that take seconds each.
+FULL_TAG = "full"  # Tests that take long, or need servers that few have.
 LINTED = ("django", "tests", "scripts", "examples", "docs", "setup.py")
 OUR_TESTS_SECONDS = 1200
+FULL_TESTS_SECONDS = 3600
 CHECK_SECONDS = 600  # Building the tree, and every check that is no test run.
 
 
@@ -66,17 +68,48 @@ class Checks:
             return f"browser tests will be skipped: {error}"
         return f"installed {' and '.join(missing)}"
 
-    def run_our_tests(self, step, seed=None, quick=False):
+    def install_servers(self, step, full=False):
+        """
+        Install the servers of channel layers that come as system packages.
+
+        A Valkey and a PostgreSQL came as wheels: the Valkey takes the place of a
+        Redis that is missing. Tests of the others skip, but not in CI.
+        """
+        remarks = [self.install_redis(step)]
+        missing = system_packages.missing(system_packages.FULL_PACKAGES if full else {})
+        if missing:
+            try:
+                system_packages.install(missing, step.log)
+                remarks.append(f"installed {' and '.join(missing)}")
+            except ToolError as error:
+                if in_ci():
+                    raise
+                remarks.append(f"tests with them will be skipped: {error}")
+        return ", ".join(remarks)
+
+    def install_redis(self, step):
+        missing = system_packages.missing(system_packages.SERVER_PACKAGES)
+        if not missing:
+            return "Redis is there"
+        try:
+            system_packages.install(missing, step.log)
+        except ToolError:
+            return "Valkey takes the place of Redis"
+        return f"installed {' and '.join(missing)}"
+
+    def run_our_tests(self, step, seed=None, quick=False, full=False):
         shuffle = "--shuffle" if seed is None else f"--shuffle={seed}"
         options = [shuffle, "--parallel=auto"]
+        left_out = [] if full else [FULL_TAG]
         if quick:
-            options += [f"--exclude-tag={tag}" for tag in SLOW_TAGS]
+            left_out += SLOW_TAGS
+        options += [f"--exclude-tag={tag}" for tag in left_out]
         outcomes = self.runner.run(
             step,
             self.built,
             [OUR_LABEL],
             options=options,
-            timeout=OUR_TESTS_SECONDS,
+            timeout=FULL_TESTS_SECONDS if full else OUR_TESTS_SECONDS,
             live=True,
         )
         return self.judge(outcomes)

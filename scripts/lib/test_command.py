@@ -28,7 +28,8 @@ def parse(arguments):
     mode.add_argument(
         "--full",
         action="store_true",
-        help="with upstream's whole suite, and our tests on every Python found",
+        help="with upstream's whole suite, our long tests and those with every "
+        "kind of server, and our tests on every Python found",
     )
     parser.add_argument(
         "--shuffle", metavar="SEED", type=int, help="repeat a random order of our tests"
@@ -38,10 +39,17 @@ def parse(arguments):
 
 def run_quick_steps(report, checks, options):
     """Run what every mode has."""
-    ours = partial(checks.run_our_tests, seed=options.shuffle, quick=options.fast)
+    ours = partial(
+        checks.run_our_tests,
+        seed=options.shuffle,
+        quick=options.fast,
+        full=options.full,
+    )
     report.run("environment", checks.install_environment)
     if not options.fast:
         report.run("browser", checks.install_browser)
+        servers = partial(checks.install_servers, full=options.full)
+        report.run("servers", servers)
     report.run("tree", checks.script("build_tree.py"), needs=["environment"])
     report.run("our tests", ours, needs=["tree"], show_log=False)
     for name in ("specs", "patches"):

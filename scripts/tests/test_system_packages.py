@@ -1,4 +1,5 @@
 import os
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
@@ -52,6 +53,22 @@ class SystemPackagesTests(unittest.TestCase):
         self.command("apt-get")
         with self.assertRaisesRegex(ToolError, message):
             system_packages.install(["a", "b"], self.folder / "log")
+
+    def test_servers_are_not_started_while_they_are_installed(self):
+        policy = self.folder / "policy-rc.d"
+        script = system_packages.QUIET.replace("/usr/sbin/policy-rc.d", str(policy))
+        command = ["/bin/sh", "-c", script, "sh", "/bin/sh", "-c", f"{policy}; echo $?"]
+        with mock.patch.dict(os.environ, {"PATH": "/usr/bin:/bin"}):
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+        self.assertEqual(done.stdout, "101\n")
+        self.assertFalse(policy.exists())
+
+    def test_a_policy_that_an_administrator_made_stays(self):
+        self.command("policy-rc.d", "exit 7")
+        policy = self.folder / "policy-rc.d"
+        script = system_packages.QUIET.replace("/usr/sbin/policy-rc.d", str(policy))
+        subprocess.run(["/bin/sh", "-c", script, "sh", "/bin/true"], check=True)
+        self.assertIn("exit 7", policy.read_text())
 
     def test_the_index_is_updated_before_the_packages_are_installed(self):
         self.be_user(1000)
