@@ -9,6 +9,7 @@ import os
 from functools import lru_cache
 
 from django.channels.exceptions import InvalidChannelLayerError
+from django.views.decorators.debug import sensitive_variables
 
 try:
     from cryptography.exceptions import InvalidTag
@@ -49,6 +50,7 @@ class Box:
     salt, so that many processes may pick random nonces for a long time.
     """
 
+    @sensitive_variables()
     def __init__(self, version, keys):
         secrets = _check_keys(keys)
         if AESGCM is None:
@@ -102,25 +104,37 @@ class Box:
             raise ValueError("is damaged or encrypted with another key") from None
 
 
+@sensitive_variables()
 def _check_keys(keys):
     """Return configured keys as bytes; an error tells nothing of them."""
     if not isinstance(keys, (list, tuple)) or not keys:
+        what = "an empty list" if isinstance(keys, (list, tuple)) else type(keys)
         raise InvalidChannelLayerError(
             "The encryption keys must be a list of at least one str or bytes, not "
-            f"{'an empty list' if isinstance(keys, (list, tuple)) else type(keys)}."
+            f"{what}."
         )
-    for key in keys:
-        if not isinstance(key, (str, bytes)):
-            raise InvalidChannelLayerError(
-                f"An encryption key must be a str or bytes, not of {type(key)}."
-            )
-        if len(key) < MIN_KEY_LENGTH:
-            raise InvalidChannelLayerError(
-                f"An encryption key must have at least {MIN_KEY_LENGTH} characters or "
-                f"bytes, not {len(key)}."
-            )
-    return [key.encode() if isinstance(key, str) else bytes(key) for key in keys]
+    return [_check_key(key) for key in keys]
 
 
+@sensitive_variables()
+def _check_key(key):
+    if not isinstance(key, (str, bytes)):
+        raise InvalidChannelLayerError(
+            f"An encryption key must be a str or bytes, not of {type(key)}."
+        )
+    if len(key) < MIN_KEY_LENGTH:
+        raise InvalidChannelLayerError(
+            f"An encryption key must have at least {MIN_KEY_LENGTH} characters or "
+            f"bytes, not {len(key)}."
+        )
+    try:
+        return key.encode() if isinstance(key, str) else bytes(key)
+    except UnicodeEncodeError:
+        raise InvalidChannelLayerError(
+            "An encryption key must be a str without lone surrogates, or bytes."
+        ) from None
+
+
+@sensitive_variables()
 def _derive(secret, salt, info, length):
     return HKDF(SHA256(), length, salt, info).derive(secret)

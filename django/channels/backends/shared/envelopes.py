@@ -12,6 +12,7 @@ from django.channels.backends.base import BaseChannelLayer
 from django.channels.backends.values import MAX_DEPTH, MAX_INT, copy_message
 from django.channels.exceptions import ChannelsError, MessageTooLarge
 from django.channels.names import validate_channel, validate_group
+from django.views.decorators.debug import sensitive_variables
 
 from . import msgpack
 
@@ -54,6 +55,7 @@ class Codec:
     them open. ``pure`` keeps it to plain Python; the bytes are the same.
     """
 
+    @sensitive_variables()
     def __init__(self, keys=None, limit=BaseChannelLayer.max_message_size, pure=False):
         self.limit = limit
         self.max_length = BYTES_PER_SIZE * limit + BYTES_OF_REST
@@ -86,12 +88,13 @@ class Codec:
             )
         return PLAIN + body if self._box is None else self._box.close(body)
 
-    def decode(self, payload):
+    def decode(self, payload, queue=None):
         """
         Return (kind, target, message) of an envelope.
 
         Raise EnvelopeError for everything that encode() does not make with one
-        of these keys, wherever it comes from.
+        of these keys, wherever it comes from; and with a ``queue``, for what does
+        not belong there.
         """
         if self._box is None:
             if payload[:1] != PLAIN:
@@ -118,6 +121,8 @@ class Codec:
                 raise EnvelopeError(
                     "The envelope has a message that is too large."
                 ) from None
+        if queue is not None:
+            _check_place(queue, kind, target, message)
         return kind, target, message
 
 
@@ -203,6 +208,17 @@ def _check_flush(target, message):
 
 def _check_unknown(target, message):
     raise EnvelopeError("The envelope is of an unknown kind.")
+
+
+def _check_place(queue, kind, target, message):
+    if not queue.endswith("!"):
+        if kind > GROUP or kind == MESSAGE and target:
+            raise EnvelopeError("The envelope is one for an inbox.")
+    elif kind == MESSAGE or kind in (ADD, DISCARD):
+        channel = target if kind == MESSAGE else message["channel"]
+        # The inbox ends in "!", and so it is all of the name up to there.
+        if not channel.startswith(queue):
+            raise EnvelopeError("The envelope is for another inbox.")
 
 
 _CHECKS = {

@@ -11,13 +11,14 @@ import struct
 NIL, FALSE, TRUE = b"\xc0", b"\xc2", b"\xc3"
 FLOAT = struct.Struct(">Bd")
 
-# (first size that does not fit, code) by growing length of the number behind it.
+# (first size that does not fit, code) for a number of 1, 2, 4 and 8 bytes behind
+# the code, as in _HEADS.
 _STR = ((1 << 8, 0xD9), (1 << 16, 0xDA), (1 << 32, 0xDB))
 _BIN = ((1 << 8, 0xC4), (1 << 16, 0xC5), (1 << 32, 0xC6))
 _ARRAY = ((0, None), (1 << 16, 0xDC), (1 << 32, 0xDD))
 _MAP = ((0, None), (1 << 16, 0xDE), (1 << 32, 0xDF))
 _UINT = ((1 << 8, 0xCC), (1 << 16, 0xCD), (1 << 32, 0xCE), (1 << 64, 0xCF))
-# The code with as many bytes as these values need, or with more.
+# (the least value that fits, code), likewise.
 _INT = ((-(1 << 7), 0xD0), (-(1 << 15), 0xD1), (-(1 << 31), 0xD2), (-(1 << 63), 0xD3))
 _HEADS = tuple(map(struct.Struct, (">BB", ">BH", ">BI", ">BQ")))
 _SIGNED_HEADS = tuple(map(struct.Struct, (">Bb", ">Bh", ">Bi", ">Bq")))
