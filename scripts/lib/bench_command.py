@@ -1,9 +1,9 @@
 """
 Compare the speed of the branch with its peers' on this machine.
 
-Every work starts servers one after the other, loads each over loopback from a
-second process, and prints medians, quartiles and ratios. The records are in
-build/bench/. Exit code 1 means that a promise about speed is broken.
+Every work measures ours and its peers in turns, in processes of their own, and
+prints medians, quartiles and ratios. The records are in build/bench/. Exit code 1
+means that a promise about speed is broken.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from . import ROOT
 from .environment import find_python
 from .errors import ToolError
 
-WORKS = ("echo", "broadcast", "wsgi")
+WORKS = ("echo", "broadcast", "wsgi", "layers")
 
 
 def parse(arguments):
@@ -85,6 +85,17 @@ def run(name, sides, options, command):
             result = comparison.run(sides.environment, rounds, seconds)
             record["comparisons"].append(result)
     print(f"  recorded in {records.save(name, record)}", flush=True)
-    judge = getattr(work, "judge", None)
-    for result in record["comparisons"] if judge else ():
-        judge(result)
+    if hasattr(work, "judge"):
+        judge_all(work.judge, record["comparisons"])
+
+
+def judge_all(judge, results):
+    """Judge every result; raise one ToolError for all that did not go well."""
+    problems = []
+    for result in results:
+        try:
+            judge(result)
+        except ToolError as error:
+            problems.append(str(error))
+    if problems:
+        raise ToolError("\n  ".join(problems))

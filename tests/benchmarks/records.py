@@ -13,7 +13,8 @@ from .sides import WORK
 
 # What the numbers depend on, among the packages that are installed.
 PACKAGES = ("asgiref", "autobahn", "channels", "daphne", "django-", "gunicorn")
-PACKAGES += ("picows", "twisted")
+PACKAGES += ("hiredis", "lmdb", "msgpack", "msgspec", "picows", "psycopg", "redis-")
+PACKAGES += ("twisted",)
 
 
 def circumstances(environment, command):

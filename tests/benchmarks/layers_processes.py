@@ -1,0 +1,226 @@
+"""
+The processes of a benchmark of layers: workers, servers, and their CPU.
+
+A worker is loads/layers/worker.py with a layer of ours or of Channels; it does
+what it is asked for by name. Both kinds run in the benchmarks' environment.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+from lib import ROOT
+from lib.errors import ToolError
+
+from .servers import (
+    cpu_seconds_by_process,
+    process_cpu_seconds,
+    session_cpu_seconds,
+    session_of,
+)
+from .sides import WORK
+
+LOADS = Path(__file__).parent / "loads" / "layers"
+BUILD = ROOT / "build"
+# Seconds that any answer may take.
+PATIENCE_SECONDS = 120
+# A turn is repeated, so often at the most, while other processes use more than
+# this part of one core.
+QUIET_SHARE = 0.2
+TRIES = 3
+
+
+class Process:
+    """A process that answers a line of JSON with a line of JSON."""
+
+    def __init__(self, command, env, log):
+        self.log = Path(log)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.log, "wb") as errors:
+            self._popen = subprocess.Popen(
+                list(map(str, command)),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+                env=env,
+            )
+
+    @property
+    def pid(self):
+        """The id of the process."""
+        return self._popen.pid
+
+    def tell(self, call, **arguments):
+        """Say what is to be done."""
+        self._popen.stdin.write(json.dumps({"call": call, **arguments}) + "\n")
+        self._popen.stdin.flush()
+
+    def answer(self):
+        """Return what came of it, or raise ToolError."""
+        timer = threading.Timer(PATIENCE_SECONDS, self._popen.kill)
+        timer.start()
+        line = self._popen.stdout.readline()
+        timer.cancel()
+        answer = json.loads(line) if line else {"error": "there was no answer"}
+        if "error" in answer:
+            raise ToolError(f"{answer['error']} (see {self.log}).")
+        return answer["result"]
+
+    def ask(self, call, **arguments):
+        """Have something done; return what came of it."""
+        self.tell(call, **arguments)
+        return self.answer()
+
+    def cpu_seconds(self):
+        """Return the CPU seconds that the process has used."""
+        return process_cpu_seconds(self.pid)
+
+    def end(self):
+        """End it: its input is closed."""
+        with contextlib.suppress(OSError):
+            self._popen.stdin.close()
+        try:
+            self._popen.wait(10)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            self._popen.wait()
+        self._popen.stdout.close()
+
+
+class Service:
+    """A server: its address, its version and its CPU."""
+
+    def __init__(self, process, address, version, pid):
+        self.address = address
+        self.version = version
+        self.pid = pid
+        self._process = process
+
+    def cpu_seconds(self):
+        """Return the CPU seconds that its processes have used."""
+        return session_cpu_seconds(self.pid)
+
+    @property
+    def port(self):
+        """The TCP port of a Redis."""
+        return int(self.address.rpartition(":")[2].partition("/")[0])
+
+    def command(self, *words):
+        """Return a Redis's answer to a command that is a number or text."""
+        with socket.create_connection(("127.0.0.1", self.port)) as connection:
+            connection.sendall(" ".join(words).encode() + b"\r\n")
+            with connection.makefile("rb") as file:
+                line = file.readline().decode().strip()
+                if line[0] == "-":
+                    raise ToolError(f"Redis says {line[1:]} to {words[0]}.")
+                if line[0] != "$":
+                    return line[1:]
+                return file.read(int(line[1:])).decode()
+
+
+class Place:
+    """
+    Where the variants of one comparison run, as a context manager.
+
+    They share servers, and workers of the same name; all of it ends with it.
+    """
+
+    def __init__(self, environment, name):
+        self._environment = environment
+        self._logs = WORK / "logs" / "layers" / name
+        self._stack = contextlib.ExitStack()
+        self._services = {}
+        self._workers = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        self._stack.close()
+
+    def service(self, kind, name="shared"):
+        """Return a server of that kind; one for each name."""
+        if (kind, name) not in self._services:
+            process = self._start(f"{kind}-{name}", "service.py", kind)
+            self._services[kind, name] = Service(process, **process.answer())
+        return self._services[kind, name]
+
+    def versions(self):
+        """Return the versions of the servers."""
+        return sorted({service.version for service in self._services.values()})
+
+    def folder(self):
+        """Return a new folder in shared memory, or else on disk."""
+        shared = Path("/dev/shm")
+        parent = shared if os.access(shared, os.W_OK) else None
+        path = tempfile.mkdtemp(prefix="channels-bench-", dir=parent)
+        self._stack.callback(shutil.rmtree, path, ignore_errors=True)
+        return Path(path)
+
+    def disk(self):
+        """Return a new folder on disk."""
+        path = tempfile.mkdtemp(prefix="layers-", dir=WORK)
+        self._stack.callback(shutil.rmtree, path, ignore_errors=True)
+        return Path(path)
+
+    def workers(self, name, spec, count):
+        """Return so many workers; those of a name are started once."""
+        if name not in self._workers:
+            words = "worker.py", json.dumps(spec)
+            processes = [self._start(f"{name}-{i}", *words) for i in range(count)]
+            for process in processes:
+                process.answer()
+            self._workers[name] = processes
+        return self._workers[name]
+
+    def quietly(self, turn):
+        """
+        Return what a turn measured while nothing else disturbed it.
+
+        If there is no such in a few tries, return the least disturbed one. The
+        key "others" says which part of a core others used.
+        """
+        best = None
+        for _ in range(TRIES):
+            one = self._watch(turn)
+            if best is None or one["others"] < best["others"]:
+                best = one
+            if best["others"] <= QUIET_SHARE:
+                break
+        return best
+
+    def _watch(self, turn):
+        before = self._others()
+        result = turn()
+        grown = sum(
+            seconds - before.get(pid, 0) for pid, seconds in self._others().items()
+        )
+        result["others"] = max(grown, 0.0) / result["seconds"]
+        return result
+
+    def _others(self):
+        """Return the CPU seconds of all processes that are not the benchmark's."""
+        sessions = {service.pid for service in self._services.values()}
+        sessions |= {w.pid for workers in self._workers.values() for w in workers}
+        return {
+            pid: seconds
+            for pid, seconds in cpu_seconds_by_process().items()
+            if pid != os.getpid() and session_of(pid) not in sessions
+        }
+
+    def _start(self, name, script, *words):
+        command = [self._environment.python, LOADS / script, *words]
+        path = f"{BUILD}{os.pathsep}{BUILD / 'tests'}"
+        env = self._environment.environ(PYTHONPATH=path, PYTHONDONTWRITEBYTECODE="1")
+        log = self._logs / f"{name.replace(' ', '-').replace('/', '-')}.log"
+        process = Process(command, env, log)
+        self._stack.callback(process.end)
+        return process

@@ -1,0 +1,36 @@
+"""What the loads of layers send, and how they take the time."""
+
+import statistics
+import time
+import uuid
+
+# A message of 100 bytes.
+MESSAGE = {"text": "x" * 100}
+# How many answers are waited for before the time counts.
+WARM_UP = 20
+
+
+def new_inbox():
+    """Return the name of an inbox that no other process has."""
+    return f"bench.{uuid.uuid4().hex[:12]}!"
+
+
+class Percentiles:
+    """The times of many round trips."""
+
+    def __init__(self):
+        self.last = time.monotonic()
+        self._times = []
+
+    def begin(self):
+        self._begun = time.perf_counter()
+
+    def end(self):
+        self._times.append(time.perf_counter() - self._begun)
+        self.last = time.monotonic()
+
+    def result(self):
+        """Return the count, and two percentiles in milliseconds."""
+        times = self._times[WARM_UP:] or self._times
+        cuts = statistics.quantiles(times, n=100, method="inclusive")
+        return {"count": len(times), "p50": cuts[49] * 1e3, "p99": cuts[98] * 1e3}
