@@ -23,6 +23,7 @@ from .layer_conformance.capacity import CapacityTests, ClosingTests, ExpiryTests
 from .layer_conformance.care import CareTests, StatisticsTests
 from .layer_conformance.groups import GroupTests
 from .layer_conformance.names import NameTests
+from .layer_conformance.outages import OutageTests
 from .layer_conformance.processes import ForkTests
 from .layer_conformance.receiving import ReceivingTests
 from .layer_conformance.sending import SendingTests
@@ -46,5 +47,6 @@ class ChannelLayerConformanceTests(
     StatisticsTests,
     CareTests,
     ForkTests,
+    OutageTests,
 ):
     """All tests of the contract, for a subclass of SimpleTestCase to mix in."""

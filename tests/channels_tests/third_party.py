@@ -42,6 +42,12 @@ class SyncOnlyLayer(BaseChannelLayer):
     def statistics(self, channel=None):
         return self.inner.statistics(channel)
 
+    def queues(self):
+        return self.inner.queues()
+
+    def groups(self):
+        return self.inner.groups()
+
     def flush(self):
         self.inner.flush()
 
@@ -86,6 +92,12 @@ class AsyncOnlyLayer(BaseChannelLayer):
 
     async def astatistics(self, channel=None):
         return self.inner.statistics(channel)
+
+    async def aqueues(self):
+        return self.inner.queues()
+
+    async def agroups(self):
+        return self.inner.groups()
 
     async def aflush(self):
         self.inner.flush()

@@ -6,19 +6,15 @@ workers, reply readers and tests. specs/channel-layers.rst says the same in
 numbered requirements; django.test.channel_layers tests a layer against them.
 """
 
-import os
-import weakref
-
 from asgiref.sync import sync_to_async
 
 from django.channels.exceptions import ChannelFull, MessageTooLarge
 from django.channels.names import new_name, queue_of
 
 from . import options
+from .batches import Batch
 from .bridges import BridgeLoop, receive_in_thread
-
-# The layers of this process, for a forked child to reset.
-_layers = weakref.WeakSet()
+from .forks import reset_in_child
 
 
 class BaseChannelLayer:
@@ -63,7 +59,7 @@ class BaseChannelLayer:
         self.channel_capacity = options.compile_capacities(channel_capacity)
         self._bridge = BridgeLoop(type(self).__name__)
         self._gap_functions = []
-        _layers.add(self)
+        reset_in_child(self)
 
     def get_capacity(self, channel):
         """
@@ -103,7 +99,7 @@ class BaseChannelLayer:
         """
         if not self.supports_sync:
             return self._run_async("asend_batch", messages)
-        batch = _Batch(options.check_batch(messages, self.max_message_size))
+        batch = Batch(options.check_batch(messages, self.max_message_size))
         for channel, message in batch:
             try:
                 self.send(channel, message)
@@ -116,7 +112,7 @@ class BaseChannelLayer:
         """See send_batch()."""
         if not self.supports_async:
             return await self._run_sync("send_batch", messages)
-        batch = _Batch(options.check_batch(messages, self.max_message_size))
+        batch = Batch(options.check_batch(messages, self.max_message_size))
         for channel, message in batch:
             try:
                 await self.asend(channel, message)
@@ -265,13 +261,41 @@ class BaseChannelLayer:
         Return the counters of a channel or an inbox, or of the whole layer.
 
         messages_count is always delivered_count + dropped_count + expired_count
-        + messages_pending. Refused sends are in channel_full_count only.
+        + messages_pending. Refused sends are in channel_full_count only. A
+        message to a group counts once per member, at the latest when the first
+        member of an inbox receives it.
         """
         return self._run_async("astatistics", channel)
 
     async def astatistics(self, channel=None):
         """See statistics()."""
         return await self._run_sync("statistics", channel)
+
+    def queues(self):
+        """
+        Return {name: statistics} of the channels and inboxes that are known.
+
+        To the keys of statistics() comes "readers", how many wait there now:
+        calls, or processes on a layer that spans those.
+        """
+        return self._run_async("aqueues")
+
+    async def aqueues(self):
+        """See queues()."""
+        return await self._run_sync("queues")
+
+    def groups(self):
+        """
+        Return {group: {"inboxes": n, "channels": n}} of groups with members.
+
+        How many inboxes have members, and how many of the members are channels
+        without one. Nobody knows the members of them all.
+        """
+        return self._run_async("agroups")
+
+    async def agroups(self):
+        """See groups()."""
+        return await self._run_sync("groups")
 
     def describe(self):
         """Return lines of text that tell a human how the layer is doing."""
@@ -284,6 +308,27 @@ class BaseChannelLayer:
         if not self.supports_async:
             return await self._run_sync("describe")
         return self._describe(await self.astatistics())
+
+    def check(self, reach=False):
+        """
+        Return what is wrong as a list of messages of django.core.checks.
+
+        With ``reach``, ask the store as well; raise LayerUnavailable if it does
+        not answer.
+        """
+        if not self.supports_sync:
+            return self._run_async("acheck", reach)
+        if reach:
+            self.receive([new_name("check?")])
+        return []
+
+    async def acheck(self, reach=False):
+        """See check()."""
+        if not self.supports_async:
+            return await self._run_sync("check", reach)
+        if reach:
+            await self.areceive([new_name("check?")])
+        return []
 
     def flush(self):
         """Drop all messages and groups; names of new_channel() stay open."""
@@ -356,37 +401,3 @@ class BaseChannelLayer:
         if self.supports_async:
             self._missing(f"a{name}")
         return await sync_to_async(getattr(self, name), thread_sensitive=False)(*args)
-
-
-class _Batch:
-    """The items of a batch that may be sent, and the results of all."""
-
-    def __init__(self, messages):
-        self.results = []
-        self._messages = messages
-        self._full = {}
-
-    def __iter__(self):
-        for channel, message in self._messages:
-            if isinstance(message, MessageTooLarge):
-                self.results.append(message)
-            elif error := self._full.get(queue_of(channel)):
-                self.results.append(error)
-            else:
-                yield channel, message
-
-    def sent(self):
-        self.results.append(None)
-
-    def full(self, channel, error):
-        self._full[queue_of(channel)] = error
-        self.results.append(error)
-
-
-def _reset_after_fork():
-    for layer in list(_layers):
-        layer.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_after_fork)

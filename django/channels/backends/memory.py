@@ -277,6 +277,20 @@ class MemoryChannelLayer(BaseChannelLayer):
     async def astatistics(self, channel=None):
         return self.statistics(channel)
 
+    def queues(self):
+        with self._lock:
+            return self._store.queues()
+
+    async def aqueues(self):
+        return self.queues()
+
+    def groups(self):
+        with self._lock:
+            return self._store.group_sizes()
+
+    async def agroups(self):
+        return self.groups()
+
     def flush(self):
         with self._lock:
             self._store.flush()

@@ -2,7 +2,10 @@
 
 import asyncio
 import functools
+import time
 from concurrent.futures import ThreadPoolExecutor
+
+from django.channels.exceptions import LayerUnavailable
 
 # No wait of a test is longer, in seconds; only a failing one gets there.
 WAIT_SECONDS = 20
@@ -103,6 +106,18 @@ class ConformanceBase:
         """Return when ``seconds`` are over for the messages of ``layer``."""
         layer.receive(["nothing.comes.here"], block=True, timeout=seconds)
 
+    def stop_store(self, layer):
+        """Take the store of ``layer`` away; skip the test if that cannot be."""
+        self.skipTest(f"{type(self).__name__} does not stop the store of its layers.")
+
+    def start_store(self, layer):
+        """Bring the store of ``layer`` back, with or without what it held."""
+        raise NotImplementedError("What stops a store starts it, too.")
+
+    def lose_data(self, layer):
+        """Have the store lose all it holds, and skip the test if that cannot be."""
+        self.skipTest(f"{type(self).__name__} has no store that loses its data.")
+
     def make_layer(self, **options):
         """Return a layer that is flushed and closed when the test ends."""
         layer = self.get_layer(**options)
@@ -125,6 +140,23 @@ class ConformanceBase:
     def run_async(self, function, *args):
         """Return the result of a coroutine function, run on a loop of its own."""
         return asyncio.run(asyncio.wait_for(function(*args), WAIT_SECONDS))
+
+    def until_available(self, layer):
+        """Return when the store of ``layer`` answers."""
+        end = time.monotonic() + WAIT_SECONDS
+        while True:
+            try:
+                return layer.check(reach=True)
+            except LayerUnavailable:
+                if time.monotonic() > end:
+                    raise
+
+    def until_reader(self, layer, name):
+        """Return when a reader waits for a channel, if that can be known."""
+        if "statistics" in layer.extensions:
+            end = time.monotonic() + WAIT_SECONDS
+            while not layer.queues().get(name, {}).get("readers"):
+                self.assertLess(time.monotonic(), end, "No reader came.")
 
     def receive_all(self, layer, channels):
         """Return the messages that wait, of one channel in their order."""

@@ -205,7 +205,7 @@ class ClosingTests(ConformanceBase):
             layer.close_channel("a")
         self.assertEqual(layer.receive(["a"]), ("a", {}))
 
-    @cites("CL-38", "must be dropped, without an error even if the inbox is full")
+    @cites("CL-38", "without an error even if the inbox is full")
     @both_forms(capacity=1)
     def test_a_message_to_a_closed_channel_is_dropped(self, layer):
         closed, open_ = layer.new_channel("made!"), layer.new_channel("made!")

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from django.core.checks import CheckMessage
+
 from .base import EXPIRY, WAIT_SECONDS, ConformanceBase, both_forms, cites
 
 KEYS = {
@@ -88,27 +90,50 @@ class StatisticsTests(ConformanceBase):
                 channel_full_count=2,
             )
 
-    @cites("CL-45", "A message to a group counts once per member.")
-    @both_forms("statistics", capacity=1)
-    def test_group_messages_are_counted_once_per_member(self, layer):
+    def add_members(self, layer):
         self.require(layer, "groups")
         for name in ("inbox!a", "inbox!b", "inbox!c", "normal"):
             layer.group_add("group", name)
+
+    @cites("CL-45", "A message to a group counts once per member.")
+    @both_forms("statistics")
+    def test_group_messages_are_counted_once_per_member(self, layer):
+        self.add_members(layer)
         layer.send_group("group", {})
-        self.assertCounts(layer, "inbox!", messages_count=3, messages_pending=3)
+        self.assertCounts(layer, "normal", messages_count=1, messages_pending=1)
+        # From the first receive on, every layer has counted the members.
         layer.receive(["inbox!"])
-        self.assertCounts(layer, "inbox!", delivered_count=1, messages_pending=2)
+        counts = {"messages_count": 3, "delivered_count": 1, "messages_pending": 2}
+        self.assertCounts(layer, "inbox!", **counts)
         layer.send_group("group", {})
+        self.receive_all(layer, ["inbox!"])
+        self.assertCounts(layer, "inbox!", messages_count=6, delivered_count=6)
+        self.assertCounts(
+            layer, messages_count=8, delivered_count=6, messages_pending=2
+        )
+
+    @cites("CL-45", "what an inbox has no room for counts once until its process")
+    @cites("CL-45", "and in dropped_count once for each member")
+    @both_forms("statistics", capacity=1)
+    def test_missed_group_messages_are_counted_once_per_member(self, layer):
+        self.add_members(layer)
+        for n in range(3):
+            layer.send_group("group", {"n": n})
+            # Whatever is counted already, nothing is left over.
+            self.assertCounts(layer, "inbox!")
+            self.assertCounts(layer)
+        self.assertEqual(self.receive_all(layer, ["inbox!"]), [{"n": 0}] * 3)
+        self.assertEqual(self.receive_all(layer, ["normal"]), [{"n": 0}])
         self.assertCounts(
             layer,
             "inbox!",
-            messages_count=6,
-            messages_pending=2,
-            dropped_count=3,
-            channel_full_count=1,
+            messages_count=9,
+            delivered_count=3,
+            dropped_count=6,
+            channel_full_count=2,
         )
         self.assertCounts(
-            layer, messages_count=8, dropped_count=4, channel_full_count=2
+            layer, messages_count=12, dropped_count=8, channel_full_count=4
         )
 
     @cites("CL-45", "must be the sum of delivered_count, dropped_count")
@@ -154,8 +179,85 @@ class StatisticsTests(ConformanceBase):
         layer.flush()
         self.assertCounts(layer, "a", messages_pending=0, dropped_count=1)
 
+    @cites("CL-51", "each with the statistics of statistics(name)")
+    @both_forms("statistics")
+    def test_queues_are_listed_with_their_statistics(self, layer):
+        for name, count in (("a", 3), ("body?b", 2), ("inbox!c", 1), ("inbox!d", 1)):
+            for _ in range(count):
+                layer.send(name, {})
+        layer.receive(["a"])
+        queues = layer.queues()
+        self.assertLessEqual({"a", "body?b", "inbox!"}, set(queues))
+        self.assertNotIn("inbox!c", queues)
+        for name, pending in (("a", 2), ("body?b", 2), ("inbox!", 2)):
+            queue = queues[name]
+            self.assertEqual(set(queue), KEYS | {"readers"})
+            self.assertEqual(queue.pop("readers"), 0)
+            self.assertEqual(queue["messages_pending"], pending)
+            statistics = layer.statistics(name)
+            for key in ("messages_count", "delivered_count", "messages_pending"):
+                self.assertEqual(queue[key], statistics[key])
+
+    @cites("CL-51", "how many calls wait for a message there")
+    def test_queues_tell_who_waits(self):
+        layer = self.make_layer()
+        self.require(layer, "statistics")
+        pool = self.pool(2)
+        waiting = [
+            pool.submit(layer.receive, ["a", "in!"], True, WAIT_SECONDS)
+            for _ in range(2)
+        ]
+        readers = 1 if layer.spans_processes else 2
+        # Nothing tells when somebody waits but this.
+        while (queues := layer.queues()).get("a", {}).get("readers", 0) < readers:
+            self.assertFalse(waiting[0].done())
+        self.assertEqual(queues["in!"]["readers"], readers)
+        self.assertEqual(queues["a"]["readers"], readers)
+        for name in ("a", "in!b"):
+            layer.send(name, {})
+        for future in waiting:
+            future.result(WAIT_SECONDS)
+
+    @cites("CL-52", "must return a dict of the names of all groups that have members")
+    @both_forms("groups")
+    def test_groups_are_listed_with_how_many_are_in_them(self, layer):
+        self.assertEqual(layer.groups(), {})
+        for name in ("in!a", "in!b", "out!c", "normal", "body?d"):
+            layer.group_add("one", name)
+        layer.group_add("two", "normal")
+        one = {"inboxes": 2, "channels": 2}
+        self.assertEqual(
+            layer.groups(), {"one": one, "two": {"inboxes": 0, "channels": 1}}
+        )
+        layer.group_discard("two", "normal")
+        layer.group_discard("one", "in!a")
+        self.receive_all(layer, ["in!", "out!"])
+        self.assertEqual(layer.groups(), {"one": one})
+        layer.group_discard("one", "in!b")
+        self.receive_all(layer, ["in!", "out!"])
+        one["inboxes"] = 1
+        self.assertEqual(layer.groups(), {"one": one})
+
+    @cites("CL-52", "groups that have members")
+    @both_forms("groups", group_expiry=EXPIRY)
+    def test_groups_whose_members_expired_are_not_listed(self, layer):
+        layer.group_add("one", "normal")
+        layer.group_add("two", "normal")
+        layer.group_add("two", "in!a")
+        self.pass_time(layer.layer, EXPIRY)
+        self.assertEqual(layer.groups(), {"two": {"inboxes": 1, "channels": 0}})
+
 
 class CareTests(ConformanceBase):
+    @cites("CL-53", "must return a list of messages of django.core.checks")
+    @both_forms()
+    def test_a_layer_checks_itself(self, layer):
+        for reach in (False, True):
+            messages = layer.check(reach)
+            self.assertIsInstance(messages, list)
+            for message in messages:
+                self.assertIsInstance(message, CheckMessage)
+
     @cites("CL-46", "must drop all messages and groups")
     @both_forms("flush")
     def test_flush_drops_messages_and_groups(self, layer):

@@ -162,7 +162,7 @@ class GroupTests(ConformanceBase):
             pairs, [("inbox!a", {"n": 1}), ("normal", {"n": 1}), ("other!c", {"n": 2})]
         )
 
-    @cites("CL-42", "use the room of one message together")
+    @cites("CL-42", "use the room of one message together, at least")
     @both_forms("groups", capacity=2)
     def test_a_group_message_takes_the_room_of_one_in_an_inbox(self, layer):
         for n in range(5):

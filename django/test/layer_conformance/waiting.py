@@ -126,7 +126,7 @@ class WaitingTests(ConformanceBase):
         self.run_async(main)
 
     @cites("CL-19", "whatever number of threads, tasks and processes receive")
-    @cites("CL-20", "unless it expires, is flushed, or its channel is closed")
+    @cites("CL-20", "unless it expires, is flushed, its channel is closed, or")
     def test_threads_and_loops_that_share_channels_get_each_message_once(self):
         layer = self.make_layer(capacity=1000)
         pool = self.pool(8)

@@ -93,6 +93,15 @@ class Groups:
                 self.discard(name, channel)
         return min(group.plain.values(), default=None)
 
+    def sizes(self, now):
+        """Return {name: {"inboxes": n, "channels": n}} of groups with members."""
+        for name in list(self._groups):
+            self.expire(name, now)
+        return {
+            name: {"inboxes": len(group.inboxes), "channels": len(group.plain)}
+            for name, group in self._groups.items()
+        }
+
     def targets(self, name, now):
         """
         Return [(queue, members), …] that a send to a group reaches.

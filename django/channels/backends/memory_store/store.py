@@ -234,6 +234,21 @@ class Store:
                     total[key] += value
         return total
 
+    def queues(self):
+        """Return {name: statistics with the number of readers} of all queues."""
+        now = self.clock()
+        return {
+            name: {
+                **queue.statistics(now, self._expiry),
+                "readers": len(queue.waiters) + queue.woken,
+            }
+            for name, queue in self._queues.items()
+        }
+
+    def group_sizes(self):
+        """Return {group: how many inboxes and channels are in it}."""
+        return self.groups.sizes(self.clock())
+
     def flush(self):
         """Drop all messages and groups."""
         for queue in self._queues.values():
