@@ -19,7 +19,13 @@ from benchmarks.layers_comparison import LayerComparison  # noqa: E402
 from benchmarks.layers_figures import Target, show_table  # noqa: E402
 from benchmarks.layers_groups import GroupTable, middle, spread  # noqa: E402
 from benchmarks.layers_idle import Idle  # noqa: E402
-from benchmarks.layers_processes import LOADS, TRIES, Place, Process  # noqa: E402
+from benchmarks.layers_processes import (  # noqa: E402
+    LOADS,
+    TRIES,
+    Place,
+    Process,
+    descendants,
+)
 from benchmarks.layers_variants import Layer, Variant  # noqa: E402
 
 
@@ -175,6 +181,16 @@ class PlaceTests(unittest.TestCase):
                 with mock.patch.object(place, "_watch", side_effect=results) as watch:
                     best = place.quietly(None)
                 self.assertEqual((best["others"], watch.call_count), (kept, runs))
+
+    def test_what_a_process_starts_in_another_session_is_its_own(self):
+        text = "import subprocess, sys; subprocess.run(['sleep', '60'], "
+        text += "start_new_session=True)"
+        process = self.process(text)
+        while len(family := descendants({process.pid})) < 2:
+            os.sched_yield()
+        self.assertIn(process.pid, family)
+        for pid in family - {process.pid}:
+            os.kill(pid, 9)
 
     def test_what_others_use_is_seen(self):
         def turn():

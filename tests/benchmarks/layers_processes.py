@@ -18,12 +18,7 @@ from pathlib import Path
 from lib import ROOT
 from lib.errors import ToolError
 
-from .servers import (
-    cpu_seconds_by_process,
-    process_cpu_seconds,
-    session_cpu_seconds,
-    session_of,
-)
+from .servers import cpu_seconds_by_process, process_cpu_seconds
 from .sides import WORK
 
 LOADS = Path(__file__).parent / "loads" / "layers"
@@ -106,7 +101,7 @@ class Service:
 
     def cpu_seconds(self):
         """Return the CPU seconds that its processes have used."""
-        return session_cpu_seconds(self.pid)
+        return sum(map(process_cpu_seconds, descendants({self.pid})))
 
     @property
     def port(self):
@@ -208,12 +203,13 @@ class Place:
 
     def _others(self):
         """Return the CPU seconds of all processes that are not the benchmark's."""
-        sessions = {service.pid for service in self._services.values()}
-        sessions |= {w.pid for workers in self._workers.values() for w in workers}
+        ours = {os.getpid(), *(service.pid for service in self._services.values())}
+        ours |= {w.pid for workers in self._workers.values() for w in workers}
+        ours = descendants(ours)
         return {
             pid: seconds
             for pid, seconds in cpu_seconds_by_process().items()
-            if pid != os.getpid() and session_of(pid) not in sessions
+            if pid not in ours
         }
 
     def _start(self, name, script, *words):
@@ -224,3 +220,24 @@ class Place:
         process = Process(command, env, log)
         self._stack.callback(process.end)
         return process
+
+
+def descendants(pids):
+    """
+    Return the ids of processes and of all that they have started.
+
+    Not by sessions: those of a PostgreSQL have one each.
+    """
+    children = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # The name in parentheses may hold anything.
+            parent = path.read_text().rpartition(")")[2].split()[1]
+            children.setdefault(int(parent), []).append(int(path.parent.name))
+    found, left = set(), list(pids)
+    while left:
+        pid = left.pop()
+        if pid not in found:
+            found.add(pid)
+            left += children.get(pid, ())
+    return found
