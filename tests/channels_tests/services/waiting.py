@@ -12,7 +12,8 @@ def wait_for(condition, what, seconds=PATIENCE_SECONDS):
     """
     Wait until ``condition()`` is true; an exception means that it is not yet.
 
-    Raise AssertionError, which says ``what`` did not become true, after a time.
+    Raise AssertionError, which says ``what`` did not become true, after a time;
+    one that ``condition()`` raises ends the wait.
     """
     pause = threading.Event()
     deadline = time.monotonic() + seconds
@@ -21,6 +22,8 @@ def wait_for(condition, what, seconds=PATIENCE_SECONDS):
         try:
             if condition():
                 return
+        except AssertionError:
+            raise
         except Exception as error:
             reason = error
         if time.monotonic() > deadline:

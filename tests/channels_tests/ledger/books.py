@@ -1,0 +1,266 @@
+"""
+The books of a ledger: what was meant, what came, and what does not agree.
+
+In: the events of all journals, by conductor.py. Out: for a test, what must be
+nothing whatever happens, and what is lost.
+"""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Optional
+
+ENDLESS = float("inf")
+
+
+@dataclass
+class Intent:
+    """A message that somebody means to send."""
+
+    kind: str
+    target: str
+    sender: str
+    number: int
+    begun: int
+    outcome: Optional[str] = None
+    ended: float = ENDLESS
+
+
+@dataclass
+class Receipt:
+    """A message that somebody received."""
+
+    identity: str
+    channel: str
+    reader: str
+    time: int
+    whole: bool
+
+
+@dataclass
+class Membership:
+    """Once that a channel was in a group, from a call until another."""
+
+    group: str
+    channel: str
+    role: str
+    joining: int
+    joined: float = ENDLESS
+    leaving: float = ENDLESS
+    left: float = ENDLESS
+
+
+@dataclass
+class Played:
+    """A role, the program that plays it and its options."""
+
+    program: str
+    kind: str
+    options: dict
+    begun: dict = field(default_factory=dict)
+    looked: dict = field(default_factory=dict)
+
+
+class Books:
+    """All that is known of one run. The names of findings are those of the issue."""
+
+    def __init__(self):
+        self.intents = {}
+        self.receipts = []
+        self.given_back = Counter()
+        self.memberships = []
+        self.ready, self.owners, self.ended, self.closed = set(), set(), set(), set()
+        self.killed, self.paused, self.gaps = {}, defaultdict(list), []
+        self.statistics = {}
+        self.errors, self.failures = Counter(), []
+        # Times when something of the store was broken, and how many calls were cut.
+        self.broken, self.cuts = [], 0
+        self._roles = {}
+        self._open = {}
+        self._inboxes = {}
+
+    # What the conductor does.
+
+    def begins(self, name, program, kind, options):
+        self._roles[name] = Played(program, kind, options)
+
+    def kills(self, program, time):
+        self.killed[program] = time
+
+    def pauses(self, program, time):
+        self.paused[program].append([time, ENDLESS])
+
+    def resumes(self, program, time):
+        self.paused[program][-1][1] = time
+
+    # What journals say.
+
+    def enter(self, name, event, time, *details):
+        """Enter one event from the journal of a role or a program."""
+        method = getattr(self, f"_{event.replace(' ', '_')}")
+        method(name, time, *details)
+
+    def _ready(self, name, time, pid):
+        self.ready.add(name)
+
+    def _gap(self, name, time):
+        self.gaps.append((name, time))
+
+    def _statistics(self, name, time, number, statistics):
+        self.statistics[number] = statistics
+
+    def _closed(self, name, time, threads):
+        self.closed.add(name)
+
+    def _failed(self, name, time, error):
+        self.failures.append(f"{name}: {error}")
+
+    def _unavailable(self, name, time, call, error):
+        self.errors[call, error] += 1
+
+    def _intent(self, name, time, identity, kind, target, sender, number):
+        self.intents[identity] = Intent(kind, target, sender, number, time)
+
+    def _sent(self, name, time, identity):
+        self._conclude(identity, "sent", time)
+
+    def _refused(self, name, time, identity):
+        self._conclude(identity, "refused", time)
+
+    def _unknown(self, name, time, identity, error):
+        self.errors["send", error] += 1
+        self._conclude(identity, "unknown", time)
+
+    def _conclude(self, identity, outcome, time):
+        intent = self.intents[identity]
+        intent.outcome, intent.ended = outcome, time
+
+    def _received(self, name, time, identity, channel, reader, whole):
+        self.receipts.append(Receipt(identity, channel, reader, time, whole))
+
+    def _gives_back(self, name, time, identities):
+        self.given_back.update(identities)
+
+    def _reads(self, name, time, caller, channels):
+        self._roles[name].looked[caller] = 0
+
+    def _waits(self, name, time, caller):
+        self._roles[name].begun[caller] = time
+
+    def _nothing(self, name, time, caller):
+        played = self._roles[name]
+        played.looked[caller] = played.begun[caller]
+
+    def _stopped(self, name, time, caller):
+        self._roles[name].looked.pop(caller, None)
+
+    def _done(self, name, time, caller):
+        pass
+
+    def _ended(self, name, time):
+        self.ended.add(name)
+
+    def _owns(self, name, time, inbox, channels):
+        self.owners.add(name)
+        self._inboxes[name] = set(channels)
+
+    def _joining(self, name, time, group, channel):
+        membership = Membership(group, channel, name, time)
+        self._open[group, channel] = membership
+        self.memberships.append(membership)
+
+    def _joined(self, name, time, group, channel):
+        self._open[group, channel].joined = time
+
+    def _leaving(self, name, time, group, channel):
+        self._open[group, channel].leaving = time
+
+    def _left(self, name, time, group, channel):
+        self._open.pop((group, channel)).left = time
+
+    # What the conductor asks.
+
+    def check(self):
+        """Raise AssertionError if a role ended by what is not a LayerUnavailable."""
+        if self.failures:
+            raise AssertionError(f"Roles failed: {self.failures[:5]}")
+
+    def count_received(self):
+        return len(self.receipts)
+
+    def program_of(self, name):
+        return self._roles[name].program
+
+    def roles_of(self, program):
+        return [name for name, one in self._roles.items() if one.program == program]
+
+    def channels_of(self, name):
+        """Return the steady members of a role."""
+        return self._inboxes[name]
+
+    def gone(self):
+        """Return the roles whose program was killed."""
+        return {n for n, one in self._roles.items() if one.program in self.killed}
+
+    def living(self, *kinds):
+        """Return the roles of these kinds that have not ended."""
+        names = (n for n, one in self._roles.items() if one.kind in kinds)
+        return [n for n in names if n not in self.ended | self.gone()]
+
+    def endless(self):
+        """Return the writers that go on until they are told to stop."""
+        names = self.living("writer")
+        return [n for n in names if self._roles[n].options.get("count") is None]
+
+    def joining(self):
+        """Return the memberships that somebody is about to make, but flapping."""
+        gone = self.gone()
+        return [
+            one
+            for one in self._open.values()
+            if one.joined == ENDLESS
+            and one.role not in gone
+            and one.channel in self._inboxes.get(one.role, ())
+        ]
+
+    def looked_after(self, time):
+        """Return the roles all of whose readers found nothing after a time."""
+        return {
+            name
+            for name, one in self._roles.items()
+            if one.looked and all(looked > time for looked in one.looked.values())
+        }
+
+    def heard(self, role, since):
+        """Return the first receipt of a group message that was begun after a time."""
+        for receipt in self.receipts:
+            if receipt.reader.rpartition(".")[0] == role:
+                intent = self.intents.get(receipt.identity)
+                if intent and intent.kind == "group" and intent.begun > since:
+                    return receipt
+        return None
+
+    def limits(self):
+        """Return how many messages each reader asks for at a time."""
+        readers = [one for one in self._roles.values() if one.kind != "writer"]
+        return [one.options.get("limit", 10) for one in readers]
+
+    def in_hand(self, name):
+        """Return {channel: how many messages the readers of a role may have taken}."""
+        one = self._roles[name]
+        if one.kind != "reader":
+            return {}
+        taken = one.options.get("limit", 1) * one.options.get("callers", 1)
+        return dict.fromkeys(one.options["channels"], taken)
+
+    def outcomes(self):
+        """Return how many messages had which outcome."""
+        return Counter(intent.outcome for intent in self.intents.values())
+
+    def summary(self):
+        """Return in one line what there is."""
+        outcomes = ", ".join(f"{n} {name}" for name, n in self.outcomes().items())
+        errors = f"; errors: {self.errors.most_common(3)}" if self.errors else ""
+        return (
+            f"({outcomes}; {len(self.receipts)} received; "
+            f"{len(self.gaps)} gaps{errors})"
+        )

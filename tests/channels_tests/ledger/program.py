@@ -1,0 +1,94 @@
+"""
+A process of a ledger: a layer, and the roles that are played on it.
+
+In: commands, lines of JSON on standard input; its end is the process's end.
+Out: journals in the folder that it was given, also one of its own.
+"""
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+
+
+def main(settings, name, folder):
+    """Carry out commands until there are no more."""
+    layer = set_up(settings)
+    from django.channels.signals import layer_gap
+
+    from .journal import Journal
+
+    journal = Journal(Path(folder, name))
+    layer_gap.connect(lambda **_: journal.note("gap"), weak=False)
+    roles = {}
+    journal.note("ready", os.getpid())
+    for line in sys.stdin:
+        command, *args = json.loads(line)
+        try:
+            COMMANDS[command](layer, journal, roles, folder, *args)
+        except Exception as error:
+            journal.note("failed", repr(error))
+    os._exit(0)
+
+
+def set_up(settings):
+    """Configure Django; return the default channel layer."""
+    import django
+    from django.conf import settings as django_settings
+
+    if any("mysql" in each["ENGINE"] for each in settings["DATABASES"].values()):
+        import pymysql
+
+        pymysql.install_as_MySQLdb()
+    django_settings.configure(**settings, USE_TZ=True)
+    django.setup()
+    from django.channels import channel_layers
+
+    return channel_layers["default"].channel_layer
+
+
+def play(layer, journal, roles, folder, kind, name, form, options):
+    """Start a role in a thread of its own."""
+    from .drivers import run_async, run_sync
+    from .journal import Journal
+    from .roles import ROLES
+
+    impatient = options.pop("impatient", False)
+    own = Journal(Path(folder, name))
+    role = roles[name] = ROLES[kind](name, own, **options)
+    if form == "async":
+        target, args = run_async, (role, layer, impatient)
+    else:
+        target, args = run_sync, (role, layer)
+
+    def run():
+        try:
+            target(*args)
+        except BaseException as error:
+            own.note("failed", repr(error))
+        own.note("ended")
+
+    threading.Thread(target=run, daemon=True).start()
+
+
+def stop(layer, journal, roles, folder, name):
+    """Have a role end."""
+    roles[name].stopping.set()
+
+
+def count(layer, journal, roles, folder, number):
+    """Note the statistics of the layer."""
+    journal.note("statistics", number, layer.statistics())
+
+
+def close(layer, journal, roles, folder):
+    """Close the layer and note how it went."""
+    layer.close()
+    journal.note("closed", threading.active_count())
+
+
+COMMANDS = {"play": play, "stop": stop, "count": count, "close": close}
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]), *sys.argv[2:])

@@ -1,0 +1,236 @@
+"""
+Runs of a ledger that every layer goes through, as tests.
+
+A test class says how its layer is made and takes the mixins that suit it.
+"""
+
+from . import audit
+from .conductor import Ledger
+from .faults import FAULTS
+
+CAPACITY = 10_000
+# Seconds between two sends of a writer that goes on until it is stopped.
+PACE_SECONDS = 0.002
+NORMAL = ["work.a", "work.b"]
+SINGLE = ["one?a", "one?b"]
+GROUPS = ["all", "some"]
+
+
+class LedgerTestCase:
+    """For a SimpleTestCase that says which layer it is about."""
+
+    # The key of the layer in FAULTS.
+    layer = None
+    backend = None
+    spans_processes = True
+    # How many messages each caller of a writer sends.
+    count = 60
+
+    def config(self):
+        """Return CONFIG for a layer that no other test uses."""
+        return {}
+
+    def databases(self):
+        """Return DATABASES for the programs."""
+        return {}
+
+    def make_ledger(self, **config):
+        config = {"capacity": CAPACITY, **self.config(), **config}
+        return Ledger(self.backend, config, self.databases())
+
+    def programs(self, ledger, count):
+        """Return that many programs; the same one if it is all that there can be."""
+        if self.spans_processes:
+            return ledger.start(count)
+        return ledger.start(1) * count
+
+    def assertBooksAgree(self, ledger, fault=None, program=None):
+        """Hold what never happens, the counters, and the cost of a fault."""
+        program = program or next(one for one in ledger.programs if one.alive)
+        statistics = ledger.statistics(program)
+        books = ledger.read()
+        findings = audit.Audit(books)
+        self.assertEqual(findings.findings(), {}, books.summary())
+        self.assertBalanced(statistics)
+        lost = findings.lost()
+        if fault is None:
+            self.assertExact(books, findings, statistics)
+            return lost
+        cost = FAULTS[fault].costs[self.layer]
+        unexcused = cost.unexcused(books, lost)
+        counted = statistics["dropped_count"] + statistics["expired_count"]
+        if len(unexcused) > counted:
+            self.fail(
+                f"{len(unexcused)} of {len(lost)} losses are more than {fault!r} may "
+                f"cost ({cost.name}): {unexcused[:5]}. {books.summary()} {statistics}"
+            )
+        return lost
+
+    def assertBalanced(self, statistics):
+        parts = "delivered_count", "dropped_count", "expired_count", "messages_pending"
+        total = sum(statistics[part] for part in parts)
+        self.assertEqual(statistics["messages_count"], total, statistics)
+
+    def assertExact(self, books, findings, statistics):
+        """Hold every counter against the journals of a run without faults."""
+        lost, unclear = len(findings.lost()), findings.unclear()
+        counted = statistics["dropped_count"] + statistics["expired_count"]
+        what = f"{books.summary()} {statistics}"
+        self.assertLessEqual(lost, counted, f"{findings.lost()[:5]} {what}")
+        self.assertLessEqual(counted, lost + unclear, what)
+        self.assertEqual(statistics["messages_pending"], 0, what)
+        self.assertEqual(statistics["delivered_count"], len(books.receipts), what)
+        self.assertFalse(books.errors, what)
+        outcomes = books.outcomes()
+        self.assertEqual(set(outcomes) - {"sent", "refused"}, set(), what)
+        self.assertGreaterEqual(
+            statistics["channel_full_count"], outcomes["refused"], what
+        )
+
+
+class WorkloadScenarios:
+    """What holds while nothing breaks: everything arrives, or is counted."""
+
+    def test_normal_channels_with_readers_and_writers_of_every_form(self):
+        with self.make_ledger() as ledger:
+            one, two = self.programs(ledger, 2)
+            one.play("reader", "r1", channels=NORMAL, callers=2)
+            one.play("reader", "r2", "async", channels=NORMAL, limit=7, callers=2)
+            two.play("reader", "r3", channels=NORMAL[:1], limit=50)
+            two.play("reader", "r4", "async", channels=NORMAL, callers=2)
+            one.play("writer", "w1", channels=NORMAL, count=self.count, callers=2)
+            two.play("writer", "w2", "async", channels=NORMAL, count=self.count)
+            two.play("writer", "w3", channels=NORMAL, count=self.count, batch=5)
+            ledger.finish()
+            self.assertEqual(self.assertBooksAgree(ledger), [])
+
+    def test_cancelled_receives_and_given_back_messages_lose_nothing(self):
+        with self.make_ledger() as ledger:
+            one, two = self.programs(ledger, 2)
+            options = {"channels": NORMAL, "limit": 5, "callers": 4}
+            one.play("reader", "r1", "async", **options, impatient=True)
+            two.play("reader", "r2", **options, give_back=20)
+            for program, name, form in (one, "w1", "sync"), (two, "w2", "async"):
+                program.play(
+                    "writer", name, form, channels=NORMAL, count=self.count, batch=2
+                )
+            ledger.finish()
+            self.assertEqual(self.assertBooksAgree(ledger), [])
+
+    def test_single_reader_channels_keep_the_order_of_each_sender(self):
+        with self.make_ledger() as ledger:
+            one, two = self.programs(ledger, 2)
+            one.play("reader", "r1", channels=SINGLE[:1], limit=3, give_back=10)
+            two.play("reader", "r2", "async", channels=SINGLE[1:], impatient=True)
+            options = {"channels": SINGLE, "count": self.count}
+            one.play("writer", "w1", **options, callers=2)
+            two.play("writer", "w2", "async", **options, callers=2, batch=4)
+            ledger.finish()
+            self.assertEqual(self.assertBooksAgree(ledger), [])
+
+    def test_groups_reach_steady_members_always_and_passing_ones_exactly(self):
+        with self.make_ledger() as ledger:
+            one, two = self.programs(ledger, 2)
+            one.play("member", "m1", groups=GROUPS, steady=2, flapping=1)
+            two.play("member", "m2", "async", groups=GROUPS, steady=1, flapping=2)
+            ledger.members_ready("m1", "m2")
+            # Members and groups are written to at a time: order holds across both.
+            own = sorted(ledger.read().channels_of("m1"))
+            options = {"channels": own, "groups": GROUPS, "count": self.count}
+            one.play("writer", "w1", **options)
+            two.play("writer", "w2", "async", **options, callers=2)
+            ledger.finish()
+            self.assertEqual(self.assertBooksAgree(ledger), [])
+
+    def test_a_group_that_empties_and_fills_reaches_who_is_in_it(self):
+        with self.make_ledger() as ledger:
+            one, two = self.programs(ledger, 2)
+            one.play("member", "m1", groups=GROUPS[:1], steady=0, flapping=2)
+            two.play("member", "m2", "async", groups=GROUPS[:1], steady=0, flapping=2)
+            ledger.members_ready("m1", "m2")
+            two.play("writer", "w1", groups=GROUPS[:1], count=2 * self.count)
+            ledger.finish()
+            self.assertEqual(self.assertBooksAgree(ledger), [])
+            self.assertBooksAgree(ledger, "group empties")
+
+    def test_what_full_channels_refuse_and_full_inboxes_miss_is_counted(self):
+        with self.make_ledger(capacity=5) as ledger:
+            one, two = self.programs(ledger, 2)
+            one.play("reader", "r1", channels=NORMAL, limit=2)
+            one.play("member", "m1", groups=GROUPS, steady=3, limit=3)
+            ledger.members_ready("m1")
+            options = {"channels": NORMAL, "groups": GROUPS, "count": self.count}
+            two.play("writer", "w1", **options, callers=2)
+            two.play("writer", "w2", "async", **options, batch=4)
+            ledger.finish()
+            self.assertBooksAgree(ledger)
+
+    def test_eight_callers_of_each_kind_in_one_process(self):
+        with self.make_ledger() as ledger:
+            (one,) = self.programs(ledger, 1)
+            options = {"channels": NORMAL, "callers": 8}
+            one.play("reader", "r1", **options)
+            one.play("reader", "r2", "async", **options, limit=3, impatient=True)
+            count = self.count // 2
+            one.play("writer", "w1", **options, count=count)
+            one.play("writer", "w2", "async", **options, count=count)
+            ledger.finish()
+            self.assertEqual(self.assertBooksAgree(ledger), [])
+
+
+class ProcessScenarios:
+    """What a process costs the others when it is killed or stands still."""
+
+    def test_a_killed_writer_loses_nothing_that_it_has_sent(self):
+        with self.make_ledger() as ledger:
+            one, two, three = self.programs(ledger, 3)
+            one.play("reader", "r1", channels=NORMAL + SINGLE, limit=5)
+            one.play("member", "m1", groups=GROUPS)
+            ledger.members_ready("m1")
+            options = {"channels": NORMAL + SINGLE, "groups": GROUPS}
+            for program, name in (two, "w1"), (three, "w2"):
+                program.play("writer", name, **options, pace=PACE_SECONDS)
+                program.play("writer", f"{name}a", "async", **options, callers=2)
+            ledger.progress(200)
+            two.kill()
+            ledger.progress(100)
+            ledger.finish()
+            lost = self.assertBooksAgree(ledger, "writer killed")
+            self.assertEqual(lost, [])
+
+    def test_a_killed_reader_loses_what_it_had_in_hand(self):
+        with self.make_ledger() as ledger:
+            one, two, three = self.programs(ledger, 3)
+            for program, name in (one, "r1"), (two, "r2"):
+                program.play("reader", name, channels=NORMAL, limit=3, callers=2)
+                program.play("member", f"{name}m", groups=GROUPS, flapping=1)
+            ledger.members_ready("r1m", "r2m")
+            options = {"channels": NORMAL, "groups": GROUPS, "pace": PACE_SECONDS}
+            three.play("writer", "w1", **options, callers=2)
+            ledger.progress(100)
+            two.kill()
+            ledger.progress(100)
+            ledger.finish()
+            self.assertBooksAgree(ledger, "reader killed", program=three)
+
+    def test_processes_that_stand_still_and_go_on_lose_nothing(self):
+        with self.make_ledger() as ledger:
+            one, two, three = self.programs(ledger, 3)
+            for program, name in (one, "r1"), (two, "r2"):
+                program.play("reader", name, channels=NORMAL, limit=3)
+                program.play("member", f"{name}m", groups=GROUPS, flapping=1)
+            ledger.members_ready("r1m", "r2m")
+            options = {"channels": NORMAL, "groups": GROUPS, "pace": PACE_SECONDS}
+            three.play("writer", "w1", **options)
+            two.play("writer", "w2", "async", **options)
+            ledger.progress(50)
+            two.pause()
+            ledger.progress(50)
+            two.resume()
+            three.pause()
+            ledger.progress(20)
+            three.resume()
+            ledger.progress(50)
+            ledger.finish()
+            lost = self.assertBooksAgree(ledger, "stopped")
+            self.assertEqual(lost, [])
