@@ -30,13 +30,13 @@ class LedgerTestCase:
         """Return CONFIG for a layer that no other test uses."""
         return {}
 
-    def databases(self):
+    def database_settings(self):
         """Return DATABASES for the programs."""
         return {}
 
     def make_ledger(self, **config):
         config = {"capacity": CAPACITY, **self.config(), **config}
-        return Ledger(self.backend, config, self.databases())
+        return Ledger(self.backend, config, self.database_settings())
 
     def programs(self, ledger, count):
         """Return that many programs; the same one if it is all that there can be."""
