@@ -80,22 +80,17 @@ def run(name, sides, options, command):
     rounds = options.rounds or work.ROUNDS
     seconds = options.seconds or work.SECONDS
     record["comparisons"] = []
+    judge = getattr(work, "judge", None)
+    problems = []
     for comparison in work.comparisons(sides):
         if options.only is None or options.only in comparison.title:
-            result = comparison.run(sides.environment, rounds, seconds)
-            record["comparisons"].append(result)
+            try:
+                result = comparison.run(sides.environment, rounds, seconds)
+                record["comparisons"].append(result)
+                if judge:
+                    judge(result)
+            except ToolError as error:
+                problems.append(f"{comparison.title}: {error}")
     print(f"  recorded in {records.save(name, record)}", flush=True)
-    if hasattr(work, "judge"):
-        judge_all(work.judge, record["comparisons"])
-
-
-def judge_all(judge, results):
-    """Judge every result; raise one ToolError for all that did not go well."""
-    problems = []
-    for result in results:
-        try:
-            judge(result)
-        except ToolError as error:
-            problems.append(str(error))
     if problems:
         raise ToolError("\n  ".join(problems))

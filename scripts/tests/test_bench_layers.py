@@ -67,16 +67,8 @@ class TargetTests(unittest.TestCase):
         record = {"title": "a test", "targets": [{"met": True}]}
         layers.judge(record)
         record["targets"].append({"met": False, "text": "ours: 1"})
-        with self.assertRaisesRegex(ToolError, "^a test: ours: 1.$"):
+        with self.assertRaisesRegex(ToolError, "^ours: 1.$"):
             layers.judge(record)
-
-    def test_all_results_are_judged(self):
-        results = [
-            {"title": title, "targets": [{"met": met, "text": "no"}]}
-            for title, met in (("a", False), ("b", True), ("c", False))
-        ]
-        with self.assertRaisesRegex(ToolError, "^a: no.\n  c: no.$"):
-            bench_command.judge_all(layers.judge, results)
 
     def test_a_table_has_columns(self):
         lines = []
@@ -84,6 +76,32 @@ class TargetTests(unittest.TestCase):
         self.assertEqual(
             lines, ["             rate", "  ours      1,000", "  the peer      9"]
         )
+
+
+class RunTests(unittest.TestCase):
+    def test_what_went_wrong_is_told_after_all_comparisons(self):
+        def comparison(title, met):
+            result = {"title": title, "targets": [{"met": met, "text": "no"}]}
+            return SimpleNamespace(title=title, run=mock.Mock(return_value=result))
+
+        all_of_them = [comparison("a", False), comparison("b", True)]
+        all_of_them.append(comparison("c", True))
+        all_of_them[2].run.side_effect = ToolError("It is gone.")
+        records = mock.Mock(circumstances=lambda *args: {}, save=mock.Mock())
+        work = SimpleNamespace(
+            ROUNDS=3,
+            SECONDS=1.0,
+            comparisons=lambda sides: all_of_them,
+            judge=layers.judge,
+        )
+        modules = {"layers": work, "records": records}
+        with mock.patch.object(bench_command, "find_module", modules.__getitem__):
+            with mock.patch("builtins.print"):
+                with self.assertRaisesRegex(ToolError, "^a: no.\n  c: It is gone.$"):
+                    options = bench_command.parse(["layers"])
+                    bench_command.run("layers", mock.Mock(), options, [])
+        _, record = records.save.call_args[0]
+        self.assertEqual([one["title"] for one in record["comparisons"]], ["a", "b"])
 
 
 class FakeVariant(Variant):

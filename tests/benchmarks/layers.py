@@ -63,7 +63,7 @@ def judge(record):
     """Raise ToolError if a target is missed."""
     missed = [target["text"] for target in record["targets"] if not target["met"]]
     if missed:
-        raise ToolError(f"{record['title']}: {'; '.join(missed)}.")
+        raise ToolError(f"{'; '.join(missed)}.")
 
 
 def redis_stream():

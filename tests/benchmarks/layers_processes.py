@@ -170,10 +170,14 @@ class Place:
         """Return so many workers; those of a name are started once."""
         if name not in self._workers:
             words = "worker.py", json.dumps(spec)
-            processes = [self._start(f"{name}-{i}", *words) for i in range(count)]
-            for process in processes:
+            processes = self._workers[name] = []
+            for number in range(count):
+                processes.append(self._start(f"{name}-{number}", *words))
+                # The first one makes what is shared, like tables.
+                if number == 0:
+                    processes[0].answer()
+            for process in processes[1:]:
                 process.answer()
-            self._workers[name] = processes
         return self._workers[name]
 
     def quietly(self, turn):

@@ -25,12 +25,12 @@ def ours_redis(address, options):
 def ours_database(address, options):
     import django
     from django.conf import settings
-    from django.core.management import call_command
 
     settings.configure(DATABASES={"default": address}, USE_TZ=True)
     django.setup()
-    call_command("createchanneltable", verbosity=0)
-    return _class(f"{OURS}.database", "DatabaseChannelLayer")(**options)
+    layer = _class(f"{OURS}.database", "DatabaseChannelLayer")(**options)
+    layer.create_tables()
+    return layer
 
 
 def channels_memory(address, options):
