@@ -1,10 +1,395 @@
 """The layer around a store, on a store in dicts."""
 
+import asyncio
+import threading
+from unittest import mock
+
+from django.channels.backends.shared import keeper
+from django.channels.backends.shared.envelopes import GROUP, MESSAGE, Codec
+from django.channels.exceptions import ChannelFull, LayerUnavailable
 from django.test import SimpleTestCase
 from django.test.channel_layers import ChannelLayerConformanceTests
 
-from .dict_store import DictChannelLayer
+from .dict_store import DictChannelLayer, World
+from .utils import TIMEOUT
+
+WAIT = {"block": True, "timeout": TIMEOUT}
+GAP = {"type": "layer.gap"}
 
 
 class DictLayerTests(ChannelLayerConformanceTests, SimpleTestCase):
     layer_class = DictChannelLayer
+
+
+class SharedLayerTestCase(SimpleTestCase):
+    """Layers on one world stand for processes."""
+
+    def setUp(self):
+        self.world = World()
+
+    def make_layer(self, **options):
+        layer = DictChannelLayer(self.world, **options)
+        self.addCleanup(layer.close)
+        return layer
+
+    def in_thread(self, function, *args, **kwargs):
+        """Start a call; return a callable for its result."""
+        results = []
+
+        def run():
+            try:
+                results.append(function(*args, **kwargs))
+            except Exception as error:
+                results.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+
+        def result():
+            thread.join(TIMEOUT)
+            (outcome,) = results
+            return outcome
+
+        return result
+
+    def until_waiting(self, layer, name, count=1):
+        """Return when readers wait for a channel and one of them listens."""
+        bell = layer._owner.bell
+        with bell.wanted:
+            # Nothing tells that a thread has fallen asleep: look again and again.
+            while len(bell._lines.get(name, ())) < count or bell._leader is None:
+                bell.wanted.wait(0.001)
+
+
+class ProcessTests(SharedLayerTestCase):
+    """What one process does, another one sees."""
+
+    def test_a_message_wakes_a_reader_elsewhere(self):
+        a, b = self.make_layer(), self.make_layer()
+        for name, key in (("normal", "normal"), ("one?x", "one?x"), ("in!x", "in!")):
+            with self.subTest(name=name):
+                result = self.in_thread(b.receive, [key], **WAIT)
+                self.until_waiting(b, key)
+                a.send(name, {"n": 1})
+                self.assertEqual(result(), (name, {"n": 1}))
+
+    def test_a_message_wakes_a_task_elsewhere(self):
+        a, b = self.make_layer(), self.make_layer()
+
+        async def main():
+            waiting = asyncio.create_task(b.areceive(["normal"], **WAIT))
+            await asyncio.to_thread(self.until_waiting, b, "normal")
+            await a.asend("normal", {"n": 1})
+            return await waiting
+
+        self.assertEqual(asyncio.run(main()), ("normal", {"n": 1}))
+
+    def test_threads_and_tasks_wait_beside_each_other(self):
+        a, b = self.make_layer(), self.make_layer()
+        results = [self.in_thread(b.receive, ["work"], **WAIT) for _ in range(3)]
+
+        async def main():
+            tasks = [
+                asyncio.create_task(b.areceive(["work"], **WAIT)) for _ in range(3)
+            ]
+            await asyncio.to_thread(self.until_waiting, b, "work", 6)
+            for n in range(6):
+                await a.asend("work", {"n": n})
+            return await asyncio.gather(*tasks)
+
+        pairs = asyncio.run(main()) + [result() for result in results]
+        self.assertEqual(sorted(m["n"] for _, m in pairs), list(range(6)))
+
+    def test_the_next_reader_listens_when_the_first_one_leaves(self):
+        a, b = self.make_layer(), self.make_layer()
+        first = self.in_thread(b.receive, ["one"], **WAIT)
+        self.until_waiting(b, "one")
+        second = self.in_thread(b.receive, ["two"], **WAIT)
+        self.until_waiting(b, "two")
+        a.send("one", {})
+        self.assertEqual(first(), ("one", {}))
+        a.send("two", {})
+        self.assertEqual(second(), ("two", {}))
+
+    def test_one_message_to_a_group_is_one_entry_for_all_members_of_a_process(self):
+        a, b = self.make_layer(), self.make_layer()
+        names = [b.new_channel("in!") for _ in range(50)]
+        for name in names:
+            b.group_add("group", name)
+        b.receive(["in!"])
+        a.send_group("group", {"n": 1})
+        self.assertEqual(len(self.world.queues["in!"].entries), 1)
+        pairs = b.receive_batch(["in!"], 100)
+        self.assertEqual(pairs, [(name, {"n": 1}) for name in names])
+
+    def test_a_member_that_another_process_added_is_reached(self):
+        a, b = self.make_layer(), self.make_layer()
+        name = b.new_channel("in!")
+        a.group_add("group", name)
+        a.send_group("group", {"n": 1})
+        a.group_discard("group", name)
+        a.send_group("group", {"n": 2})
+        self.assertEqual(b.receive_batch(["in!"], 10), [(name, {"n": 1})])
+        self.assertEqual(self.world.inboxes, {})
+
+    def test_a_message_before_the_membership_is_not_received(self):
+        a, b = self.make_layer(), self.make_layer()
+        first, second = b.new_channel("in!"), b.new_channel("in!")
+        b.group_add("group", first)
+        a.send_group("group", {"n": 1})
+        b.group_add("group", second)
+        a.send_group("group", {"n": 2})
+        pairs = b.receive_batch(["in!"], 10)
+        self.assertEqual(
+            pairs, [(first, {"n": 1}), (first, {"n": 2}), (second, {"n": 2})]
+        )
+
+    def test_the_last_member_leaves_while_another_joins(self):
+        # The owner learns of the leaving after the store has counted the joining:
+        # it must not end the registration.
+        a, b = self.make_layer(), self.make_layer()
+        leaving, joining = b.new_channel("in!"), b.new_channel("in!")
+        b.group_add("group", leaving)
+        b.receive(["in!"])
+        a.group_add("group", joining)
+        b.close_channel(leaving)
+        a.send_group("group", {"n": 1})
+        self.assertEqual(b.receive(["in!"]), (joining, {"n": 1}))
+
+    def test_a_closed_channel_leaves_nothing_in_the_store(self):
+        a, b = self.make_layer(), self.make_layer()
+        names = [b.new_channel("in!") for _ in range(3)]
+        for name in names:
+            a.group_add("group", name)
+        for name in names:
+            b.close_channel(name)
+        self.assertEqual(self.world.inboxes, {})
+
+    def test_what_a_process_has_not_room_for_is_counted_for_each_member(self):
+        a, b = self.make_layer(capacity=1), self.make_layer(capacity=1)
+        for _ in range(3):
+            b.group_add("group", b.new_channel("in!"))
+        b.receive(["in!"])
+        for n in range(4):
+            a.send_group("group", {"n": n})
+        self.assertEqual(len(b.receive_batch(["in!"], 10)), 3)
+        b.statistics()
+        statistics = a.statistics("in!")
+        self.assertEqual(statistics["messages_count"], 12)
+        self.assertEqual(statistics["delivered_count"], 3)
+        self.assertEqual(statistics["dropped_count"], 9)
+
+    def test_flushing_reaches_the_groups_of_other_processes(self):
+        a, b = self.make_layer(), self.make_layer()
+        old, new = b.new_channel("in!"), b.new_channel("in!")
+        b.group_add("group", old)
+        b.receive(["in!"])
+        a.flush()
+        b.group_add("group", new)
+        a.send_group("group", {"n": 1})
+        self.assertEqual(b.receive_batch(["in!"], 10), [(new, {"n": 1})])
+
+
+class GapTests(SharedLayerTestCase):
+    """The store loses its data, or takes a process for dead."""
+
+    def setUp(self):
+        super().setUp()
+        self.sender = self.make_layer()
+        self.layer = self.make_layer()
+        self.told = threading.Event()
+        self.layer.on_gap(self.told.set)
+        self.name = self.layer.new_channel("in!")
+        self.layer.group_add("group", self.name)
+        self.layer.receive(["in!"])
+
+    def assertHealed(self):
+        self.assertTrue(self.told.wait(TIMEOUT))
+        self.sender.send_group("group", {"n": 1})
+        received = [self.layer.receive(["in!"], **WAIT) for _ in range(2)]
+        self.assertEqual(received, [(self.name, GAP), (self.name, {"n": 1})])
+
+    def test_a_store_that_lost_its_data_gets_the_memberships_again(self):
+        self.world.lose()
+        self.assertHealed()
+
+    def test_a_process_that_was_taken_for_dead_gets_its_memberships_again(self):
+        self.world.leases.clear()
+        self.sender.send_group("group", {"n": 0})
+        self.assertEqual(self.world.inboxes, {"group": {}})
+        self.assertHealed()
+
+    def test_a_reader_that_waits_is_told(self):
+        result = self.in_thread(self.layer.receive, ["in!"], **WAIT)
+        self.until_waiting(self.layer, "in!")
+        self.world.lose()
+        self.assertEqual(result(), (self.name, GAP))
+
+    def test_an_add_count_goes_on_where_it_was(self):
+        for _ in range(4):
+            self.layer.group_add("group", self.name)
+        self.layer.receive(["in!"])
+        self.world.lose()
+        self.assertHealed()
+        self.assertEqual(self.world.inboxes["group"]["in!"][1], 5)
+
+
+class AwayTests(SharedLayerTestCase):
+    """The store cannot be reached."""
+
+    def test_every_call_says_that_the_store_is_away(self):
+        layer = self.make_layer()
+        self.world.away = True
+        for name, args in (
+            ("send", ("a", {})),
+            ("send_batch", ([("a", {})],)),
+            ("receive", (["a"], True, TIMEOUT)),
+            ("receive", (["in!"],)),
+            ("receive_batch", (["a"], 5)),
+            ("put_back", ([("a", {})],)),
+            ("group_add", ("group", "a")),
+            ("group_discard", ("group", "a")),
+            ("send_group", ("group", {})),
+            ("close_channel", ("a?b",)),
+            ("statistics", ()),
+            ("flush", ()),
+        ):
+            with self.subTest(name=name):
+                with self.assertRaisesMessage(LayerUnavailable, "away"):
+                    getattr(layer, name)(*args)
+                with self.assertRaisesMessage(LayerUnavailable, "away"):
+                    asyncio.run(getattr(layer, f"a{name}")(*args))
+        self.world.away = False
+        layer.send("a", {})
+        self.assertEqual(layer.receive(["a"], **WAIT), ("a", {}))
+
+    def test_who_waits_learns_it_and_can_go_on(self):
+        layer = self.make_layer()
+        logged = threading.Event()
+        with mock.patch.object(
+            keeper.logger, "error", side_effect=lambda *args: logged.set()
+        ):
+            result = self.in_thread(layer.receive, ["a"], **WAIT)
+            self.until_waiting(layer, "a")
+            self.world.away = True
+            self.assertIsInstance(result(), LayerUnavailable)
+            self.assertTrue(logged.wait(TIMEOUT))
+        self.world.away = False
+        layer.send("a", {})
+        self.assertEqual(layer.receive(["a"], **WAIT), ("a", {}))
+
+
+class RingTests(SharedLayerTestCase):
+    """Rings that come late, twice or never."""
+
+    def test_a_lost_ring_is_made_up_for(self):
+        a, b = self.make_layer(), self.make_layer()
+        result = self.in_thread(b.receive, ["normal"], **WAIT)
+        self.until_waiting(b, "normal")
+        self.world.queues["normal"].waiting.clear()
+        a.send("normal", {"n": 1})
+        self.assertEqual(result(), ("normal", {"n": 1}))
+
+    def test_a_ring_without_a_reader_is_passed_on(self):
+        a, b, c = (self.make_layer() for _ in range(3))
+        b.receive(["normal"], block=True, timeout=0.001)
+        other = self.in_thread(b.receive, ["other"], **WAIT)
+        self.until_waiting(b, "other")
+        result = self.in_thread(c.receive, ["normal"], **WAIT)
+        self.until_waiting(c, "normal")
+        a.send("normal", {"n": 1})
+        self.assertEqual(result(), ("normal", {"n": 1}))
+        a.send("other", {})
+        other()
+
+
+class CancellationTests(SharedLayerTestCase):
+    def test_a_cancelled_receive_loses_nothing_wherever_it_is(self):
+        # Cancel after each number of turns of the loop, until it comes through.
+        for name, key in (("normal", "normal"), ("in!x", "in!")):
+            for turns in range(12):
+                # What was cancelled before may still take something.
+                self.world = World()
+                layer = self.make_layer()
+
+                async def main():
+                    layer.send(name, {"n": 1})
+                    task = asyncio.create_task(layer.areceive([key], **WAIT))
+                    for _ in range(turns):
+                        await asyncio.sleep(0)
+                    task.cancel()
+                    try:
+                        return await task
+                    except asyncio.CancelledError:
+                        return None
+
+                received = asyncio.run(main())
+                if received is None:
+                    received = layer.receive([key], **WAIT)
+                with self.subTest(name=name, turns=turns):
+                    self.assertEqual(received, (name, {"n": 1}))
+                    self.assertEqual(layer.receive([key]), (None, None))
+
+
+class CourierTests(SharedLayerTestCase):
+    def test_what_tasks_send_meanwhile_goes_out_as_one(self):
+        layer = self.make_layer(capacity=5)
+        busy, go_on = threading.Event(), threading.Event()
+        append = mock.Mock(side_effect=layer._store.append)
+        layer._owner.courier._append = append
+
+        def work():
+            busy.set()
+            go_on.wait(TIMEOUT)
+
+        async def main():
+            first = asyncio.create_task(layer._courier.call(work))
+            await asyncio.to_thread(busy.wait, TIMEOUT)
+            sends = [
+                asyncio.create_task(layer.asend("a" if n % 2 else "b", {"n": n}))
+                for n in range(12)
+            ]
+            await asyncio.sleep(0)
+            go_on.set()
+            await first
+            return await asyncio.gather(*sends, return_exceptions=True)
+
+        results = asyncio.run(main())
+        self.assertEqual(append.call_count, 1)
+        self.assertEqual(results[:10], [None] * 10)
+        for result in results[10:]:
+            self.assertIsInstance(result, ChannelFull)
+        for name, numbers in (("a", [1, 3, 5, 7, 9]), ("b", [0, 2, 4, 6, 8])):
+            pairs = layer.receive_batch([name], 10)
+            self.assertEqual([message["n"] for _, message in pairs], numbers)
+
+
+class ForeignEntryTests(SharedLayerTestCase):
+    """Something else than this layer has written to the store."""
+
+    def test_a_foreign_entry_is_dropped_counted_and_reported_once(self):
+        layer = self.make_layer()
+        codec = Codec()
+        wrong_inbox = codec.encode(MESSAGE, "other!x", {})
+        not_plain = codec.encode(2, "group", {"channel": "in!x"})
+        for name, key, bad in (
+            ("normal", "normal", [b"", b"\x80\x04N.", b"\xff" * 50, not_plain]),
+            ("in!x", "in!", [b"", b"\x80\x04N.", b"\xff" * 50, wrong_inbox]),
+        ):
+            layer._reader._reported = False
+            layer._store.append([(key, 100, bad)])
+            layer.send(name, {"n": 1})
+            with self.subTest(name=name):
+                with self.assertLogs("django.channels", "ERROR") as logs:
+                    self.assertEqual(layer.receive([key]), (name, {"n": 1}))
+                self.assertEqual(len(logs.records), 1)
+                statistics = layer.statistics(key)
+                self.assertEqual(statistics["dropped_count"], 4)
+                self.assertEqual(statistics["delivered_count"], 1)
+                self.assertEqual(statistics["messages_count"], 5)
+
+    def test_a_group_message_on_a_plain_channel_is_received(self):
+        layer = self.make_layer()
+        payload = Codec().encode(GROUP, "group", {"n": 1})
+        layer._store.append([("normal", 100, [payload])])
+        self.assertEqual(layer.receive(["normal"]), ("normal", {"n": 1}))

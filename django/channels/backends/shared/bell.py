@@ -92,11 +92,6 @@ class Bell:
         with self._lock:
             return list(self._lines)
 
-    def counts(self):
-        """Return {queue: how many wait for it}."""
-        with self._lock:
-            return {name: len(line) for name, line in self._lines.items()}
-
     def end_waiting(self):
         """Wake all waiters for good."""
         with self._lock:
@@ -140,7 +135,7 @@ class Bell:
                 if left is not None and left <= 0:
                     return
                 if self._begin(waiter):
-                    self.lead(waiter, until)
+                    self._lead(waiter, until)
                 else:
                     waiter.wait(left)
         finally:
@@ -148,9 +143,8 @@ class Bell:
                 self._sleepers.pop(waiter, None)
                 self._promote_locked()
 
-    def lead(self, waiter, until):
+    def _lead(self, waiter, until):
         """Listen until the waiter was woken or the time has come."""
-        self._thread = threading.get_ident()
         try:
             while not waiter.counted:
                 left = LISTEN_SECONDS
@@ -177,16 +171,16 @@ class Bell:
             if left <= 0:
                 return
             with self._lock:
-                lead = self._leader is None and self._lines
+                lead = self._leader is None and bool(self._lines)
                 if lead:
-                    self._leader = waiter
+                    self._lead_locked(waiter)
                 elif not self._called:
                     self.wanted.wait(left)
                 if self._called:
                     self._called = False
                     waiter.counted = True
             if lead:
-                self.lead(waiter, until)
+                self._lead(waiter, until)
 
     def call_keeper(self):
         """Let the keeper return from keep() or rest()."""
@@ -207,13 +201,17 @@ class Bell:
     def _begin(self, waiter):
         with self._lock:
             if self._leader is None:
-                self._leader = waiter
+                self._lead_locked(waiter)
                 self._sleepers.pop(waiter, None)
                 return True
             if waiter not in self._sleepers:
                 self._sleepers[waiter] = None
                 self._check_heard_locked(waiter.queues)
             return False
+
+    def _lead_locked(self, waiter):
+        self._leader = waiter
+        self._thread = threading.get_ident()
 
     def _check_heard_locked(self, names):
         """Let the leader listen anew if an inbox is new to it."""

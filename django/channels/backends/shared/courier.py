@@ -7,6 +7,7 @@ return to a loop in one wake.
 """
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
 
@@ -21,6 +22,8 @@ class _Call:
         self.args = args
         self.undo = undo
         self.result = self.error = None
+        self._lock = threading.Lock()
+        self._finished = self._abandoned = False
 
     def run(self):
         """Call the function and keep what comes of it."""
@@ -29,15 +32,26 @@ class _Call:
         except BaseException as error:
             self.error = error
 
+    def finish(self):
+        """Note that the result is there; return whether somebody waits for it."""
+        with self._lock:
+            self._finished = True
+            return not self._abandoned
+
+    def abandon(self):
+        """Note that nobody waits any more; return whether the result was there."""
+        with self._lock:
+            self._abandoned = True
+            return self._finished
+
     def settle(self):
-        """Hand over what came, on the loop; return whether it was wanted."""
+        """Hand over what came. Called on the loop."""
         if self.future.done():
-            return False
+            return
         if self.error is not None:
             self.future.set_exception(self.error)
         else:
             self.future.set_result(self.result)
-        return True
 
 
 class Courier:
@@ -65,9 +79,9 @@ class Courier:
         self._submit(call)
         try:
             return await call.future
-        except asyncio.CancelledError:
-            if call.future.done() and not call.future.cancelled():
-                # It came at the same time.
+        except BaseException:
+            # Also when the loop is closed, and the coroutine with it.
+            if call.abandon():
                 self._undo(call)
             raise
 
@@ -112,14 +126,14 @@ class Courier:
             calls[0].run()
         loops = {}
         for call in calls:
-            loops.setdefault(call.loop, []).append(call)
+            if call.finish():
+                loops.setdefault(call.loop, []).append(call)
+            else:
+                self._undo(call)
         for loop, done in loops.items():
-            try:
-                loop.call_soon_threadsafe(self._settle, done)
-            except RuntimeError:
-                # The loop was closed: nobody is left to take them.
-                for call in done:
-                    self._undo(call)
+            # RuntimeError: it was closed, and its coroutines will be, too.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(_settle, done)
 
     def _send(self, calls):
         """Send what several callers gave as one, each queue once."""
@@ -140,16 +154,16 @@ class Courier:
                 stored[queue] -= count
                 call.result.append(count)
 
-    def _settle(self, calls):
-        for call in calls:
-            if not call.settle():
-                self._undo(call)
-
     def _undo(self, call):
         if call.undo is None or call.error is not None or not call.result:
             return
         # In a thread of its own: this one may be the loop's.
         threading.Thread(target=call.undo, args=(call.result,), daemon=True).start()
+
+
+def _settle(calls):
+    for call in calls:
+        call.settle()
 
 
 def _grouped(calls):

@@ -208,6 +208,28 @@ class SharedChannelLayer(BaseChannelLayer):
     async def astatistics(self, channel=None):
         return await self._courier.call(self.statistics, channel)
 
+    def queues(self):
+        self._owner.push_changes()
+        here = self._owner.bell.names()
+        queues = {}
+        for name, (statistics, readers) in self._store.queues().items():
+            queues[name] = self._owner.complete(statistics, name)
+            # The store may leave it to this process who waits for its inboxes.
+            queues[name]["readers"] = max(readers, int(name in here))
+        return queues
+
+    async def aqueues(self):
+        return await self._courier.call(self.queues)
+
+    def groups(self):
+        return {
+            group: {"inboxes": inboxes, "channels": channels}
+            for group, (inboxes, channels) in self._store.groups().items()
+        }
+
+    async def agroups(self):
+        return await self._courier.call(self.groups)
+
     def describe(self):
         return [*super().describe(), *self._store.describe()]
 

@@ -112,7 +112,7 @@ class Reader:
             try:
                 kind, _, message = self._codec.decode(entry.payload)
                 if kind not in (MESSAGE, GROUP):
-                    raise EnvelopeError(f"is of kind {kind}, which is for inboxes.")
+                    raise EnvelopeError("The envelope is one for an inbox.")
             except EnvelopeError as error:
                 self._report(queue, error)
                 self._owner.change(queue, delivered_count=-1, dropped_count=1)
@@ -126,7 +126,7 @@ class Reader:
         try:
             kind, target, message = self._codec.decode(entry.payload)
             if kind == MESSAGE and queue_of(target) != inbox.name:
-                raise EnvelopeError("is for a channel of another inbox.")
+                raise EnvelopeError("The envelope is for another inbox.")
         except EnvelopeError as error:
             self._report(inbox.name, error)
             return inbox.spoil()
@@ -140,8 +140,8 @@ class Reader:
         if not self._reported:
             self._reported = True
             logger.error(
-                "%s dropped an entry of %r: it %s There may be more; this is said "
-                "once.",
+                "%s dropped an entry of %r. %s There may be more of them; this is "
+                "said once.",
                 type(self._layer).__name__,
                 queue,
                 error,
