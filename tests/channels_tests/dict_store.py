@@ -320,7 +320,10 @@ class DictStore(Store):
             counts = {
                 name: (
                     len(self.world.inboxes.get(name, ())),
-                    len(self.world.plain.get(name, ())),
+                    sum(
+                        deadline > self._now()
+                        for deadline, _ in self.world.plain.get(name, {}).values()
+                    ),
                 )
                 for name in names
             }
