@@ -1,0 +1,1 @@
+"""The store of the Redis layer: its scripts, connections and shards."""

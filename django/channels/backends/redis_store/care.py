@@ -1,0 +1,81 @@
+"""
+The store's calls for those who watch: counters, lists, flush.
+
+In: store.py. Out: the scripts statistics, queues_known, groups_known and flush.
+"""
+
+from .checks import check_server, describe_server
+
+# How many queues one script counts: a server does nothing else meanwhile.
+CHUNK_QUEUES = 200
+
+# The keys of statistics(), in the order of statistics.lua.
+KEYS = (
+    "messages_count",
+    "delivered_count",
+    "dropped_count",
+    "expired_count",
+    "channel_full_count",
+    "messages_pending",
+    "messages_count_per_second",
+    "channel_full_count_per_second",
+    "messages_max_age",
+)
+
+
+class CareCalls:
+    """The part of RedisStore that is about care."""
+
+    def statistics(self, queue=None):
+        if queue is not None:
+            return self._count(self._shard_of(queue), [queue])[0][0]
+        total = dict.fromkeys(KEYS, 0)
+        for statistics, _ in self.queues().values():
+            for key, value in statistics.items():
+                if key == "messages_max_age":
+                    total[key] = max(total[key], value)
+                else:
+                    total[key] += value
+        return total
+
+    def queues(self):
+        found = {}
+        for shard in self._shards:
+            names = [name.decode() for name in shard.run("queues_known")]
+            for i in range(0, len(names), CHUNK_QUEUES):
+                chunk = names[i : i + CHUNK_QUEUES]
+                found.update(zip(chunk, self._count(shard, chunk)))
+        return found
+
+    def _count(self, shard, names):
+        """Return [(statistics, number of waiting processes), …]."""
+        rows = shard.run("statistics", self._expiry_ms, *names)
+        found = []
+        for row in rows:
+            statistics = dict(zip(KEYS, row))
+            statistics["messages_max_age"] /= 1000
+            found.append((statistics, row[-1]))
+        return found
+
+    def groups(self):
+        found = {}
+        for shard in self._shards:
+            words = iter(shard.run("groups_known"))
+            for name, inboxes, plain in zip(words, words, words):
+                before = found.get(name.decode(), (0, 0))
+                found[name.decode()] = (before[0] + inboxes, before[1] + plain)
+        return found
+
+    def describe(self):
+        return [describe_server(shard) for shard in self._shards]
+
+    def check(self):
+        """Return messages of django.core.checks on settings that break promises."""
+        found = []
+        for shard in self._shards:
+            found += [item for item in check_server(shard) if item not in found]
+        return found
+
+    def flush(self, control):
+        for shard in self._shards:
+            shard.run_once("flush", self._expiry_ms, control)

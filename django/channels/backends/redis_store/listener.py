@@ -1,0 +1,247 @@
+"""
+How a process hears: one read that waits on the server, for bell and inboxes.
+
+In: listen() of the store, in one thread at a time. Out: an XREADGROUP that stays
+with the server from one call to the next, so that what comes needs no further
+question. What it brings is only offered: it is the reader's when it is accepted.
+"""
+
+import threading
+import time
+
+from .replies import ErrorReply
+from .scripts import get_script
+from .servers import TIMEOUT_SECONDS
+from .wire import Wire, WireError, wait_for
+
+# How long a read waits on the server before it is asked anew, in seconds.
+READ_SECONDS = 30
+# How many entries of each stream one read brings.
+READ_COUNT = 256
+# The name of the group of readers that each stream has.
+GROUP = "r"
+
+
+class Listener:
+    """The read of one shard."""
+
+    def __init__(self, shard, reader, expiry_ms):
+        self._shard = shard
+        self._reader = reader
+        self._expiry_ms = expiry_ms
+        self._lock = threading.Lock()
+        self._wire = Wire(shard.server.connect)
+        # The inboxes of the read that is with the server, or None.
+        self._reading = None
+        # The bell that it reads, too, and what its keys begin with.
+        self._bell = self._keys = None
+        # The inboxes of the read before, and how many of them it offered.
+        self._inboxes = frozenset()
+        self._offered = 0
+        # Its reply, if that was read already.
+        self._reply = None
+        # When the server must have answered.
+        self._until = 0
+        # How many replies to accept.lua come before its own.
+        self._owed = 0
+        # The words for accept.lua that were not sent yet.
+        self._accepted = []
+        # Does the server know accept.lua?
+        self._is_loaded = False
+        # Was there no bell, or no inbox, to read?
+        self.is_lost = False
+        # The last entry of the bell that was read.
+        self.last_ring = ""
+
+    def fileno(self):
+        """Return the descriptor to wait for."""
+        return self._wire.fileno()
+
+    @property
+    def is_reading(self):
+        """Is a read with the server?"""
+        return self._reading is not None
+
+    @property
+    def patience(self):
+        """How long the server may still take to answer, in seconds."""
+        return self._until - time.monotonic()
+
+    def hears(self, inboxes, bell):
+        """Return whether nothing has come to inboxes since they were listened to."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            if not self._serves(bell, inboxes) or self._reply is not None:
+                return False
+            self._read_on()
+            return self._reply is None
+        except WireError:
+            self._reset()
+            return False
+        finally:
+            self._lock.release()
+
+    def begin(self, bell, inboxes):
+        """
+        Have a read with the server, for these inboxes and the bell.
+
+        Return [(queue, entries), …] of a read that had to be ended for that.
+        """
+        with self._lock:
+            offers = []
+            if self.is_reading and not self._serves(bell, inboxes):
+                offers = self._end()
+            if not self.is_reading:
+                self._send(bell, inboxes)
+            return offers
+
+    def accept(self, words):
+        """Send what was accepted of one inbox, and read on when it was the last."""
+        with self._lock:
+            self._accepted += words
+            self._offered -= 1
+            if self._offered > 0 or self.is_reading or not self._wire.is_open:
+                return
+            try:
+                self._send(self._bell, self._inboxes)
+            except WireError:
+                # Scripts count what is behind a reader's cursor.
+                pass
+
+    def receive(self):
+        """Return [(queue, entries), …], empty if there is nothing yet."""
+        with self._lock:
+            return self._receive()
+
+    @property
+    def has_reply(self):
+        """Is there something that the descriptor does not show?"""
+        return self._reply is not None or self._wire.has_pending()
+
+    def close(self):
+        """Close the connection."""
+        with self._lock:
+            self._wire.close()
+            self._reset()
+
+    def _serves(self, bell, inboxes):
+        """Return whether the read is one for all of that."""
+        if not self.is_reading or (self._bell, self._keys) != (bell, self._shard.keys):
+            return False
+        return self._reading.issuperset(inboxes)
+
+    def _reset(self):
+        self._reading = self._reply = None
+        self._owed = 0
+        # Scripts count what is behind a reader's cursor.
+        self._accepted = []
+
+    def _send(self, bell, inboxes):
+        if not self._wire.is_open:
+            self._reset()
+            self._is_loaded = False
+            self._shard.open(self._wire)
+        self._bell, self._keys = bell, self._shard.keys
+        commands = [*self._accept_commands(), self._read_command(inboxes)]
+        try:
+            self._wire.send(*commands)
+        except WireError:
+            self._reset()
+            raise
+        self._owed = len(commands) - 1
+        self._accepted = []
+        self.is_lost = False
+        self._reading = self._inboxes = frozenset(inboxes)
+        self._until = time.monotonic() + READ_SECONDS + TIMEOUT_SECONDS
+
+    def _accept_commands(self):
+        if not self._accepted:
+            return
+        script = get_script("accept")
+        if not self._is_loaded:
+            self._is_loaded = True
+            yield ("SCRIPT", "LOAD", script.text)
+        words = (self._reader, self._expiry_ms, *self._accepted)
+        yield ("EVALSHA", script.sha, 1, self._keys, *words)
+
+    def _read_command(self, inboxes):
+        streams = [f"{self._keys}p:{self._bell}"]
+        streams += [f"{self._keys}i:{name}" for name in sorted(inboxes)]
+        return (
+            ("XREADGROUP", "GROUP", GROUP, self._reader, "COUNT", READ_COUNT)
+            + ("BLOCK", READ_SECONDS * 1000, "NOACK", "STREAMS", *streams)
+            + (">",) * len(streams)
+        )
+
+    def _read_on(self):
+        """Read what has come, up to the reply."""
+        while self._reply is None:
+            reply = self._wire.poll()
+            if reply is False:
+                return
+            if self._owed:
+                self._owed -= 1
+                if isinstance(reply, ErrorReply):
+                    # The next script counts what this one was to count.
+                    self._is_loaded = False
+            else:
+                # None is the reply to a read that has waited long enough.
+                self._reply = [] if reply is None else reply
+
+    def _receive(self):
+        if not self.is_reading:
+            return []
+        try:
+            self._read_on()
+            if self._reply is None:
+                if self.patience <= 0:
+                    self._wire.close()
+                    raise WireError("The server did not answer in time.")
+                return []
+            reply, self._reply = self._reply, None
+            return self._read(reply)
+        except WireError:
+            self._reset()
+            raise
+
+    def _read(self, reply):
+        reading, self._reading = self._reading, None
+        self._offered = 0
+        if isinstance(reply, ErrorReply):
+            if not str(reply).startswith(("NOGROUP", "UNBLOCKED")):
+                self._wire.close()
+                raise WireError(str(reply))
+            self.is_lost = True
+            return [(name, None) for name in reading]
+        offers = []
+        for key, entries in reply:
+            name = key[len(self._keys) :].decode()
+            if name.startswith("p:"):
+                self.last_ring = entries[-1][0].decode()
+                rings = dict.fromkeys(fields[1].decode() for _, fields in entries)
+                offers += [(queue, None) for queue in rings if queue]
+            else:
+                self._offered += 1
+                offers.append((name[2:], entries))
+        return offers
+
+    def _end(self):
+        """End the read that is with the server; return what it brought."""
+        is_stale = self._keys != self._shard.keys
+        if self._reply is None and (
+            is_stale or not self._shard.run("ring_self", self._bell)
+        ):
+            # There is no bell any more. What may be on its way is taken otherwise.
+            self._wire.close()
+            self._reset()
+            return []
+        until = time.monotonic() + TIMEOUT_SECONDS
+        offers = self._receive()
+        while self.is_reading:
+            if not wait_for([self], until - time.monotonic()):
+                self._wire.close()
+                self._reset()
+                raise WireError("The server did not answer in time.")
+            offers = self._receive()
+        return offers

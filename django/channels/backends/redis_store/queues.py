@@ -1,0 +1,151 @@
+"""
+The store's calls for queues: append, take, accept and what corrects them.
+
+In: store.py. Out: the scripts append, take, accept, give_back, drop and count.
+"""
+
+from ..shared.store import Entry
+from .entries import StreamEntry, is_after, pack_run, read_elements
+
+# What statistics call the counters, and the scripts.
+COUNTERS = {
+    "messages_count": "sent",
+    "delivered_count": "delivered",
+    "dropped_count": "dropped",
+    "expired_count": "expired",
+}
+# How many entries of an inbox are taken when it asks to be looked into.
+NUDGED_LIMIT = 1000
+
+
+class QueueCalls:
+    """The part of RedisStore that is about queues."""
+
+    def _start_queues(self):
+        # {inbox: the last entry that this process has got}
+        self._cursors = {}
+        # The inboxes whose streams may have gone.
+        self._doubtful = set()
+
+    def append(self, batches):
+        if len(self._shards) == 1:
+            return self._append(self._shards[0], batches)
+        stored = {}
+        parts = {}
+        for batch in batches:
+            parts.setdefault(self._shard_of(batch[0]), []).append(batch)
+        for shard, part in parts.items():
+            counts = self._append(shard, part)
+            stored.update(zip((batch[0] for batch in part), counts))
+        return [stored[batch[0]] for batch in batches]
+
+    def _append(self, shard, batches):
+        words = [self._expiry_ms]
+        for queue, capacity, payloads in batches:
+            words += (queue, capacity, len(payloads))
+            if queue[-1] == "!":
+                words.append(pack_run(payloads))
+            else:
+                words += payloads
+        stored = shard.run_once("append", *words)
+        # Nothing is kept of a call that stored all.
+        return stored or [len(payloads) for _, _, payloads in batches]
+
+    # Taking.
+
+    def take(self, names, limit, wait=False):
+        if wait and self._hears(names):
+            return []
+        if len(self._shards) == 1:
+            return self._take(self._shards[0], names, limit, wait)
+        parts = self._by_shard(names)
+        for waits in (False, True)[: 1 + wait]:
+            for shard, part in parts.items():
+                if taken := self._take(shard, part, limit, waits):
+                    return taken
+        return []
+
+    def _take(self, shard, names, limit, wait):
+        words = []
+        for name in names:
+            cursor = self._cursors.get(name, b"") if name[-1] == "!" else b""
+            words += (name, b"!" + cursor if name in self._doubtful else cursor)
+        if wait:
+            self._watch(shard)
+        waits = self.incarnation if wait else ""
+        reply = shard.run_take(self._name, limit, waits, self._expiry_ms, *words)
+        self._doubtful.difference_update(names)
+        now = reply[0]
+        taken = []
+        for index, kind, found in reply[1:]:
+            name = names[index]
+            if kind == b"l":
+                taken += [(name, entry) for entry in read_elements(found, now)]
+            elif kind == b"m":
+                taken += [(name, entry) for entry in _read_missed(found)]
+            elif kind == b"c":
+                self._cursors[name] = found
+            else:
+                for entry in map(StreamEntry, found):
+                    taken += [(name, e) for e in entry.entries(now)]
+                self._cursors[name] = found[-1][0]
+        return taken
+
+    def accept(self, inbox, offered):
+        cursor = before = self._cursors.get(inbox)
+        entries = []
+        words = []
+        is_nudged = cursor is None
+        shard = self._shard_of(inbox)
+        now = self._now(shard)
+        for raw in offered if cursor else ():
+            entry = StreamEntry(raw)
+            number = entry.id
+            if not is_after(number, cursor):
+                continue
+            cursor = number
+            is_nudged |= entry.kind == b"w"
+            found = entry.entries(now)
+            entries += found
+            is_delivered = entry.kind != b"m" or found
+            words += (number, entry.count if is_delivered else 0)
+            words.append(0 if is_delivered else entry.count)
+        if words:
+            self._cursors[inbox] = cursor
+            words = [inbox, before, len(words) // 3, *words]
+        self._watch(shard).accept(words)
+        if is_nudged:
+            entries += [e for _, e in self.take([inbox], NUDGED_LIMIT)]
+        return entries
+
+    # Correcting.
+
+    def give_back(self, entries):
+        parts = {}
+        for queue, payload, left in reversed(entries):
+            left = "" if left is None else int(left * 1000)
+            words = parts.setdefault(self._shard_of(queue), [self._expiry_ms])
+            words += (queue, left, payload)
+        for shard, words in parts.items():
+            shard.run_once("give_back", *words)
+
+    def drop(self, queue):
+        # Its memberships are where it is, see GroupCalls.
+        self._shard_of(queue).run("drop", queue, self._expiry_ms)
+
+    def count(self, changes):
+        parts = {}
+        for queue, counts in changes.items():
+            words = parts.setdefault(self._shard_of(queue), [self._expiry_ms])
+            for key, number in counts.items():
+                words += (queue, COUNTERS[key], number)
+        for shard, words in parts.items():
+            shard.run_once("count", *words)
+
+
+def _read_missed(found):
+    groups = iter(found)
+    return [
+        Entry(None, None, int(count), group.decode())
+        for group, count in zip(groups, groups)
+    ]

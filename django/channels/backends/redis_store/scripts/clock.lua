@@ -1,0 +1,2 @@
+-- Return the server's time in ms.
+return now

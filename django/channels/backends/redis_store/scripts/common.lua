@@ -1,0 +1,11 @@
+-- What every script begins with. KEYS[1] begins the names of all keys: the
+-- prefix, the hash tag of the shard in a cluster, and the generation.
+local P = KEYS[1]
+local call = redis.call
+local time = call('TIME')
+local second = tonumber(time[1])
+local now = second * 1000 + math.floor(time[2] / 1000)
+
+local function is_inbox(queue)
+    return string.byte(queue, -1) == 33
+end

@@ -1,0 +1,13 @@
+-- Change counters of queues.
+-- Uses: once
+-- ARGV: sender, number, expiry in ms, and for each change: queue, counter, number.
+if done_before(ARGV[1], ARGV[2]) then
+    return 0
+end
+for i = 4, #ARGV, 3 do
+    local hash = P .. 'q:' .. ARGV[i]
+    call('HINCRBY', hash, ARGV[i + 1], ARGV[i + 2])
+    call('PEXPIRE', hash, MEMORY_MS + ARGV[3])
+    call('ZADD', P .. 'queues', 'GT', now + MEMORY_MS + ARGV[3], ARGV[i])
+end
+return 1

@@ -1,0 +1,147 @@
+"""
+One connection to a server: words out, replies in.
+
+In: calls of shards.py and listener.py, from one thread at a time. Out: a socket
+that redis-py connected, with TLS and logged in as its URL says. Nothing here
+tries again; redis-py's own way around the socket costs more than the server does.
+"""
+
+import itertools
+import os
+import secrets
+import select
+
+try:
+    import hiredis
+except ImportError:
+    hiredis = None
+
+from .replies import ErrorReply, ReplyReader, pack
+
+# How much is read from a socket at a time, in bytes.
+READ_BYTES = 65536
+
+if hiredis is not None:
+
+    def make_reader():
+        """Return a parser of replies."""
+        return hiredis.Reader(replyError=ErrorReply, protocolError=ErrorReply)
+
+    pack = getattr(hiredis, "pack_command", pack)
+else:
+    make_reader = ReplyReader
+
+
+class WireError(Exception):
+    """Raised when a connection cannot be made, or is lost."""
+
+
+class Wire:
+    """A connection that ``connect`` makes when it is needed, and makes again."""
+
+    def __init__(self, connect):
+        self._connect = connect
+        self._connection = None
+        self._socket = None
+        self._reader = None
+        self._pending = None
+        self._pid = os.getpid()
+        # How this end numbers its calls, so that a server knows a repeated one.
+        self.sender = secrets.token_hex(8)
+        self.numbers = itertools.count(1)
+        # The address that it is connected to.
+        self.address = None
+
+    def fileno(self):
+        """Return the descriptor to wait for."""
+        if self._socket is None:
+            raise WireError("The connection was closed.")
+        return self._socket.fileno()
+
+    @property
+    def is_open(self):
+        """Is there a connection, as far as is known?"""
+        return self._socket is not None
+
+    def open(self):
+        """Connect, if it is not. Raise WireError if that fails."""
+        if self._socket is None:
+            self._connection, self.address = self._connect()
+            self._socket = self._connection._sock
+            self._pending = getattr(self._socket, "pending", None)
+            self._reader = make_reader()
+
+    def close(self):
+        """Disconnect."""
+        connection, self._connection = self._connection, None
+        self._socket = self._reader = None
+        if connection is not None and self._pid == os.getpid():
+            connection.disconnect()
+
+    def send(self, *commands):
+        """Send commands, each a tuple of words."""
+        try:
+            self._socket.sendall(b"".join(map(pack, commands)))
+        except (OSError, ValueError) as error:
+            self.close()
+            raise WireError(describe_error(error)) from error
+
+    def read(self):
+        """Return the next reply; an error reply is returned, too."""
+        reader = self._reader
+        reply = reader.gets()
+        while reply is False:
+            self._receive()
+            reply = reader.gets()
+        return reply
+
+    def is_readable(self):
+        """Return whether something has come that was not read."""
+        return self.has_pending() or bool(wait_for([self], 0))
+
+    def has_pending(self):
+        """Return whether TLS has something that the socket does not show."""
+        return self._pending is not None and self._pending() > 0
+
+    def poll(self):
+        """Return the next reply if what has come is enough; otherwise False."""
+        reply = self._reader.gets()
+        if reply is False and self.is_readable():
+            self._receive()
+            reply = self._reader.gets()
+            while reply is False and self.has_pending():
+                self._receive()
+                reply = self._reader.gets()
+        return reply
+
+    def call(self, *words):
+        """Send a command and return its reply."""
+        self.send(words)
+        return self.read()
+
+    def _receive(self):
+        try:
+            data = self._socket.recv(READ_BYTES)
+            if not data:
+                raise ConnectionError("The server closed the connection.")
+        except (OSError, ValueError) as error:
+            self.close()
+            raise WireError(describe_error(error)) from error
+        self._reader.feed(data)
+
+
+def describe_error(error):
+    """Return what an error says, or its type if it says nothing."""
+    if isinstance(error, TimeoutError):
+        return "The server did not answer in time."
+    return str(error) or type(error).__name__
+
+
+def wait_for(files, timeout):
+    """Return those of the files that can be read, after ``timeout`` seconds."""
+    poll = select.poll()
+    known = {}
+    for file in files:
+        known[file.fileno()] = file
+        poll.register(file.fileno(), select.POLLIN)
+    return [known[number] for number, _ in poll.poll(timeout * 1000)]
