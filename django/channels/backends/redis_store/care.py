@@ -4,6 +4,7 @@ The store's calls for those who watch: counters, lists, flush.
 In: store.py. Out: the scripts statistics, queues_known, groups_known and flush.
 """
 
+from ..shared.store import Store
 from .checks import check_server, describe_server
 
 # How many queues one script counts: a server does nothing else meanwhile.
@@ -23,7 +24,7 @@ KEYS = (
 )
 
 
-class CareCalls:
+class CareCalls(Store):
     """The part of RedisStore that is about care."""
 
     def statistics(self, queue=None):

@@ -6,8 +6,10 @@ send_group. A registration is on the shard of its inbox or channel, so that each
 shard has its part of a group, and a message to the group goes to each shard.
 """
 
+from ..shared.store import Store
 
-class GroupCalls:
+
+class GroupCalls(Store):
     """The part of RedisStore that is about groups."""
 
     def register(self, group, inbox, capacity, control):

@@ -11,6 +11,7 @@ from collections import deque
 
 from django.channels.names import new_name
 
+from ..shared.store import Store
 from .listener import Listener
 from .wire import wait_for
 
@@ -76,7 +77,7 @@ class _Whistle:
             return False
 
 
-class ProcessCalls:
+class ProcessCalls(Store):
     """The part of RedisStore that is about processes."""
 
     def _start_processes(self):

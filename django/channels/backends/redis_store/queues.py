@@ -4,7 +4,7 @@ The store's calls for queues: append, take, accept and what corrects them.
 In: store.py. Out: the scripts append, take, accept, give_back, drop and count.
 """
 
-from ..shared.store import Entry
+from ..shared.store import Entry, Store
 from .entries import StreamEntry, is_after, pack_run, read_elements
 
 # What statistics call the counters, and the scripts.
@@ -18,7 +18,7 @@ COUNTERS = {
 NUDGED_LIMIT = 1000
 
 
-class QueueCalls:
+class QueueCalls(Store):
     """The part of RedisStore that is about queues."""
 
     def _start_queues(self):

@@ -11,7 +11,6 @@ from functools import lru_cache
 
 from django.channels.names import new_name
 
-from ..shared.store import Store
 from .care import CareCalls
 from .groups import GroupCalls
 from .processes import ProcessCalls
@@ -19,7 +18,7 @@ from .queues import QueueCalls
 from .shards import Shard
 
 
-class RedisStore(QueueCalls, GroupCalls, ProcessCalls, CareCalls, Store):
+class RedisStore(QueueCalls, GroupCalls, ProcessCalls, CareCalls):
     """One process on the shards; ``servers`` is what parse_hosts() returns."""
 
     reads_inboxes = True
