@@ -231,7 +231,12 @@ class Router:
         self.add_route(Route("websocket.connect", connect))
         self.add_route(
             Route(
-                ["websocket.receive", "websocket.disconnect", "http.disconnect"],
+                [
+                    "websocket.receive",
+                    "websocket.gap",
+                    "websocket.disconnect",
+                    "http.disconnect",
+                ],
                 null_consumer,
             )
         )

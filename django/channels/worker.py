@@ -12,7 +12,12 @@ import threading
 import time
 from fnmatch import fnmatchcase
 
-from django.channels.exceptions import ChannelFull, ConsumeLater, DenyConnection
+from django.channels.exceptions import (
+    ChannelFull,
+    ConsumeLater,
+    DenyConnection,
+    LayerUnavailable,
+)
 from django.channels.message import Message
 from django.channels.outbox import Outbox, send_patiently
 from django.channels.signals import (
@@ -102,8 +107,8 @@ class Worker:
                 channel, content = self.channel_layer.receive(
                     [*channels, self._wake_channel], block=True, timeout=RECEIVE_SECONDS
                 )
-            except Exception:
-                logger.exception("Cannot receive from layer %s.", self.channel_layer)
+            except Exception as error:
+                _log_layer_fault(self.channel_layer, error)
                 self.termed.wait(backoff)
                 backoff = min(backoff * 2, LAST_BACKOFF_SECONDS)
                 continue
@@ -205,6 +210,17 @@ class Worker:
             logger.error("No room for a reply to %s.", content.get("path"))
         except Exception:
             logger.exception("Cannot reply to %s.", content.get("path"))
+
+
+def _log_layer_fault(channel_layer, error):
+    """Log why nothing can be received; a store that is away needs no traceback."""
+    away = isinstance(error, LayerUnavailable)
+    logger.error(
+        "Cannot receive from layer %s: %s",
+        channel_layer,
+        error,
+        exc_info=None if away else error,
+    )
 
 
 class WorkerGroup:

@@ -1,5 +1,7 @@
 import asyncio
+from unittest import mock
 
+from django.channels.exceptions import LayerUnavailable
 from django.channels.interface.application import Application, get_bus_application
 from django.channels.interface.dispatch import LayerDispatcher
 from django.test import SimpleTestCase, override_settings
@@ -10,6 +12,7 @@ from .layers import SpanningLayer, make_layer
 from .messages import assert_specified
 from .utils import TIMEOUT
 
+AWAY = LayerUnavailable("The store is away.")
 NAMES = ["websocket.connect", "websocket.receive", "websocket.disconnect"]
 
 
@@ -342,6 +345,32 @@ class LimitTests(WebSocketTestCase):
         for text in ("0", "1"):
             message = await self.next_message("websocket.receive")
             self.assertEqual(message["text"], text)
+        await self.assertDisconnected(code=1013)
+
+    @cites("WS-15", "must send one websocket.gap message")
+    async def test_a_gap_is_told_to_the_consumers(self):
+        client, connect = await self.open()
+        reply_channel = connect["reply_channel"]
+        await self.layer.asend(reply_channel, {"type": "layer.gap"})
+        message = await self.next_message("websocket.gap")
+        self.assertEqual(message["reply_channel"], reply_channel)
+        self.assertEqual(message["order"], 1)
+        await self.layer.asend(reply_channel, {"text": "on"})
+        # Nothing was written before it.
+        self.assertEqual((await client.get())["text"], "on")
+
+    async def test_a_layer_that_is_away_refuses_a_handshake(self):
+        client = self.make_client(extensions={"websocket.http.response": {}})
+        with mock.patch.object(self.layer.channel_layer, "asend", side_effect=AWAY):
+            self.assertEqual((await client.connect())["status"], 503)
+            await client.ended()
+
+    async def test_a_layer_that_goes_away_closes_with_1013(self):
+        client, connect = await self.open()
+        with mock.patch.object(self.layer.channel_layer, "asend", side_effect=AWAY):
+            with self.assertLogs("django.channels.interface", "WARNING"):
+                await client.put("websocket.receive", text="lost")
+                await self.assertClosed(client, 1013)
         await self.assertDisconnected(code=1013)
 
     async def test_a_full_disconnect_channel_is_tried_again(self):

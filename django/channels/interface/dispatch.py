@@ -16,10 +16,13 @@ import threading
 import time
 from collections import Counter, deque
 
-from django.channels.exceptions import ChannelFull
+from django.channels.exceptions import ChannelFull, LayerUnavailable
 
 # Messages of one lane that a thread consumes before it takes the next lane.
 SLICE = 16
+
+# What says that a message cannot be sent now, and may be another time.
+NO_ROOM = (ChannelFull, LayerUnavailable)
 
 logger = logging.getLogger("django.channels.interface")
 
@@ -59,7 +62,7 @@ class LayerDispatcher:
 
     async def send(self, channel, message):
         """
-        Send a message; raise ChannelFull if the channel has no room.
+        Send a message; raise one of NO_ROOM if it cannot be sent now.
 
         CancelledError means that it was sent: see finish().
         """

@@ -10,8 +10,12 @@ import asyncio
 import contextlib
 import logging
 
-from django.channels.exceptions import ChannelFull, MessageTooLarge
-from django.channels.interface.dispatch import finish
+from django.channels.exceptions import (
+    ChannelFull,
+    LayerUnavailable,
+    MessageTooLarge,
+)
+from django.channels.interface.dispatch import NO_ROOM, finish
 from django.channels.interface.responses import ResponseWriter
 
 # Bytes of a body in one message.
@@ -85,7 +89,7 @@ class HttpConnection:
             )
         try:
             await self._lane.send("http.request", message)
-        except ChannelFull:
+        except NO_ROOM:
             raise _Refused(503, "Request queue full.")
         except MessageTooLarge:
             raise _Refused(431, "Request headers too large.")
@@ -151,6 +155,9 @@ class HttpConnection:
                 return await finish(self._layer.asend(body_channel, message))
             except ChannelFull:
                 await asyncio.sleep(RETRY_INTERVAL_SECONDS)
+            except LayerUnavailable:
+                # It may have been stored: a second one would garble the body.
+                raise _Refused(503, "Request queue not available.")
 
     async def _stop(self, reader, body_channel):
         reader.cancel()
@@ -160,7 +167,7 @@ class HttpConnection:
         if body_channel and self._more_body:
             # Whoever still reads the body learns that nothing follows.
             closed = {"type": "http.request.body", "closed": True}
-            with contextlib.suppress(ChannelFull):
+            with contextlib.suppress(*NO_ROOM):
                 await finish(self._layer.asend(body_channel, closed))
         with contextlib.suppress(asyncio.CancelledError, _ClientGone, _Refused):
             reader.result()
@@ -222,7 +229,7 @@ class HttpConnection:
 
     async def _send_credit(self, **content):
         message = {"type": "http.response.credit", **content}
-        with contextlib.suppress(ChannelFull):
+        with contextlib.suppress(*NO_ROOM):
             await self._layer.asend(self._credit_channel, message)
 
     async def _disconnect(self):
@@ -237,7 +244,7 @@ class HttpConnection:
         }
         try:
             await self._lane.send("http.disconnect", message)
-        except ChannelFull:
+        except NO_ROOM:
             logger.warning("No room to tell that %s was aborted.", message["path"])
 
     def _get_message(self, body):

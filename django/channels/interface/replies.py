@@ -13,6 +13,7 @@ import threading
 import weakref
 from collections import deque
 
+from django.channels.exceptions import LayerUnavailable
 from django.channels.interface.dispatch import finish
 from django.channels.names import new_name
 
@@ -117,8 +118,14 @@ class ReplyInbox:
                 batch = self._layer.receive_batch(
                     [self._pattern], BATCH_LIMIT, block=True, timeout=READ_SECONDS
                 )
-            except Exception:
-                logger.exception("Cannot read replies from layer %s.", self._layer)
+            except Exception as error:
+                away = isinstance(error, LayerUnavailable)
+                logger.error(
+                    "Cannot read replies from layer %s: %s",
+                    self._layer,
+                    error,
+                    exc_info=None if away else error,
+                )
                 failed.wait(backoff)
                 backoff = min(backoff * 2, LAST_BACKOFF_SECONDS)
                 continue

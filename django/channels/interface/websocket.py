@@ -15,7 +15,8 @@ import os
 import time
 from collections import deque
 
-from django.channels.exceptions import ChannelFull, MessageTooLarge
+from django.channels.exceptions import MessageTooLarge
+from django.channels.interface.dispatch import NO_ROOM
 from django.channels.interface.endings import (
     ABNORMAL,
     INVALID_PAYLOAD,
@@ -35,6 +36,8 @@ from django.channels.interface.frames import (
 )
 from django.channels.security.websockets import is_origin_allowed
 
+# What a layer sends to the members of groups when messages may be lost.
+GAP_TYPE = "layer.gap"
 # Seconds that a server has to report the end of a socket that we closed.
 CLOSE_SECONDS = 5.0
 # Seconds for which a websocket.disconnect is tried again on a full channel.
@@ -103,7 +106,7 @@ class WebSocketConnection:
     async def _serve_connected(self):
         try:
             await self._dispatch("websocket.connect", self._handshake)
-        except ChannelFull:
+        except NO_ROOM:
             return await self._refuse(503, "Connection queue full.")
         except MessageTooLarge:
             return await self._refuse(431, "Request headers too large.")
@@ -147,7 +150,7 @@ class WebSocketConnection:
         frame = {"text": text} if text is not None else {"bytes": data}
         try:
             await self._dispatch("websocket.receive", frame)
-        except ChannelFull:
+        except NO_ROOM:
             self._give_up(TRY_AGAIN_LATER, "no room for its messages")
         except MessageTooLarge as error:
             self._give_up(TOO_BIG, str(error))
@@ -181,12 +184,10 @@ class WebSocketConnection:
             try:
                 end = {"code": self._close_code}
                 return await self._dispatch("websocket.disconnect", end)
-            except ChannelFull:
+            except NO_ROOM as error:
                 if time.monotonic() >= deadline:
-                    logger.error(
-                        "Lost websocket.disconnect of %s: its channel is full.",
-                        self._scope["path"],
-                    )
+                    path = self._scope["path"]
+                    logger.error("Lost websocket.disconnect of %s: %s", path, error)
                     return
                 # The process may end before the next try: see leave_behind().
                 self._open.add(self)
@@ -285,6 +286,8 @@ class WebSocketConnection:
 
     async def _write(self, reply):
         """Act on one reply, by the decision table of the specification."""
+        if reply.get("type") == GAP_TYPE:
+            return await self._tell_gap()
         error = reply_error(reply)
         if error:
             logger.error("Ignored a reply to %s: %s", self._scope["path"], error)
@@ -310,6 +313,14 @@ class WebSocketConnection:
             code = reply.get("close")
             busy = code == TRY_AGAIN_LATER
             await self._refuse(503 if busy else 403, "Connection refused.")
+
+    async def _tell_gap(self):
+        """Tell the consumers that replies to the socket may have been lost."""
+        if self._state is State.OPEN:
+            try:
+                await self._dispatch("websocket.gap", {})
+            except NO_ROOM as error:
+                self._give_up(TRY_AGAIN_LATER, f"its gap cannot be told: {error}")
 
     async def _close(self, close):
         self._state = State.CLOSING

@@ -8,6 +8,7 @@ courier's. See inboxes.py for groups and bell.py for waiting.
 
 from asgiref.sync import sync_to_async
 
+from django.channels.exceptions import LayerUnavailable
 from django.channels.names import (
     inbox_of,
     queue_of,
@@ -144,8 +145,10 @@ class SharedChannelLayer(BaseChannelLayer):
             return
         inbox = self._owner.inbox(queue)
         with inbox.lock:
-            self._reader.fetch(inbox)
+            fetched = self._reader.fetch(inbox)
             self._owner.leave(inbox, inbox.close(name))
+        if not fetched and not inbox.is_made():
+            raise LayerUnavailable(f"What waits for {name!r} could not be dropped.")
 
     async def aclose_channel(self, name):
         await self._courier.call(self.close_channel, name)

@@ -37,6 +37,8 @@ class Owner:
         # Has this process a lease?
         self._renewed = False
         self._inboxes = {}
+        # What leave() could not tell the store: [(inbox, groups left empty)]
+        self._unfinished = []
         # {queue: corrections of its counters that the store has not got yet}
         self._changes = {}
 
@@ -91,9 +93,13 @@ class Owner:
 
     def leave(self, inbox, empty):
         """End the registrations of groups without members here."""
-        for group, count in empty:
-            if self._store.deregister(group, inbox.name, count):
-                inbox.forget(group)
+        try:
+            for group, count in empty:
+                if self._store.deregister(group, inbox.name, count):
+                    inbox.forget(group)
+        except LayerUnavailable:
+            # Names are closed without the store; it hears of it when it is back.
+            self._unfinished.append((inbox, empty))
 
     # Life.
 
@@ -128,6 +134,10 @@ class Owner:
             )
             self._tell_gap()
         self.push_changes()
+        unfinished, self._unfinished = self._unfinished, []
+        for inbox, empty in unfinished:
+            with inbox.lock:
+                self.leave(inbox, empty)
         if names := self.bell.names():
             self.bell.wake_all(self._store.look(names))
 

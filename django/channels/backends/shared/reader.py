@@ -10,6 +10,7 @@ import logging
 import time
 from contextlib import ExitStack
 
+from django.channels.exceptions import LayerUnavailable
 from django.channels.names import queue_of
 
 from .. import options
@@ -155,11 +156,20 @@ class Reader:
                 self._apply(inbox, entry)
 
     def fetch(self, inbox):
-        """Read all that waits in an inbox, before a name is closed."""
-        if not inbox.has_messages():
-            self._owner.claim(inbox)
-            for _, entry in self._store.take([inbox.name], FETCH_LIMIT):
-                self._apply(inbox, entry)
+        """
+        Read all that waits in an inbox, before a name is closed.
+
+        Return False if the store is away: a name that new_channel() gave can be
+        closed all the same, as what comes for it later is dropped here.
+        """
+        try:
+            if not inbox.has_messages():
+                self._owner.claim(inbox)
+                for _, entry in self._store.take([inbox.name], FETCH_LIMIT):
+                    self._apply(inbox, entry)
+        except LayerUnavailable:
+            return False
+        return True
 
     # Putting back.
 
