@@ -370,7 +370,9 @@ class LimitTests(WebSocketTestCase):
         with mock.patch.object(self.layer.channel_layer, "asend", side_effect=AWAY):
             with self.assertLogs("django.channels.interface", "WARNING"):
                 await client.put("websocket.receive", text="lost")
-                await self.assertClosed(client, 1013)
+                event = await client.get()
+        self.assertEqual(event, {"type": "websocket.close", "code": 1013})
+        await client.disconnect(1013)
         await self.assertDisconnected(code=1013)
 
     async def test_a_full_disconnect_channel_is_tried_again(self):

@@ -92,6 +92,11 @@ class Bell:
         with self._lock:
             return list(self._lines)
 
+    def counts(self):
+        """Return {queue: how many wait for it here}."""
+        with self._lock:
+            return {name: len(line) for name, line in self._lines.items()}
+
     def end_waiting(self):
         """Wake all waiters for good."""
         with self._lock:

@@ -213,12 +213,12 @@ class SharedChannelLayer(BaseChannelLayer):
 
     def queues(self):
         self._owner.push_changes()
-        here = self._owner.bell.names()
+        here = self._owner.bell.counts()
         queues = {}
         for name, (statistics, readers) in self._store.queues().items():
             queues[name] = self._owner.complete(statistics, name)
             # The store may leave it to this process who waits for its inboxes.
-            queues[name]["readers"] = max(readers, int(name in here))
+            queues[name]["readers"] = max(readers, here.get(name, 0))
         return queues
 
     async def aqueues(self):
