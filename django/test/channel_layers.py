@@ -18,15 +18,17 @@ layer specification, specs/channel-layers.rst, that it proves.
 This module is provisional in the sense of PEP 411, as all of django.channels is.
 """
 
-from .layer_conformance.base import both_forms, cites
+from .layer_conformance.base import cites
 from .layer_conformance.capacity import CapacityTests, ClosingTests, ExpiryTests
 from .layer_conformance.care import CareTests, StatisticsTests
+from .layer_conformance.forms import both_forms
 from .layer_conformance.groups import GroupTests
 from .layer_conformance.names import NameTests
 from .layer_conformance.outages import OutageTests
 from .layer_conformance.processes import ForkTests
 from .layer_conformance.receiving import ReceivingTests
 from .layer_conformance.sending import SendingTests
+from .layer_conformance.spanning import ProcessGroupTests, ProcessTests
 from .layer_conformance.values import ValueTests
 from .layer_conformance.waiting import EndOfWaitTests, WaitingTests
 
@@ -47,6 +49,8 @@ class ChannelLayerConformanceTests(
     StatisticsTests,
     CareTests,
     ForkTests,
+    ProcessTests,
+    ProcessGroupTests,
     OutageTests,
 ):
     """All tests of the contract, for a subclass of SimpleTestCase to mix in."""

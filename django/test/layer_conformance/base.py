@@ -1,11 +1,13 @@
-"""What all parts of the suite use: fresh layers, both forms, threads, time."""
+"""What all parts of the suite use: fresh layers, threads, time, the store."""
 
 import asyncio
-import functools
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 from django.channels.exceptions import LayerUnavailable
+from django.utils.functional import cached_property
+
+from . import children
 
 # No wait of a test is longer, in seconds; only a failing one gets there.
 WAIT_SECONDS = 20
@@ -27,67 +29,6 @@ def cites(requirement, phrase):
     return decorate
 
 
-def both_forms(extension=None, **options):
-    """
-    Run a test with the sync and with the async form of a fresh layer.
-
-    The test is written once, with sync calls. It is skipped if the layer does
-    not have the ``extension``.
-    """
-
-    def decorate(test):
-        @functools.wraps(test)
-        def run(self):
-            for form in (SyncForm, AsyncForm):
-                with self.subTest(form=form.__name__):
-                    layer = self.make_layer(**options)
-                    self.require(layer, extension)
-                    with form(layer) as calls:
-                        test(self, calls)
-
-        return run
-
-    return decorate
-
-
-class SyncForm:
-    """The methods of a layer as they are."""
-
-    def __init__(self, layer):
-        self.layer = layer
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        pass
-
-    def __getattr__(self, name):
-        return getattr(self.layer, name)
-
-
-class AsyncForm(SyncForm):
-    """The async methods of a layer, called by the names of the sync ones."""
-
-    def __enter__(self):
-        self._loop = asyncio.new_event_loop()
-        return self
-
-    def __exit__(self, *exception):
-        self._loop.run_until_complete(self._loop.shutdown_default_executor())
-        self._loop.close()
-
-    def __getattr__(self, name):
-        function = getattr(self.layer, f"a{name}", None)
-        if function is None:
-            return getattr(self.layer, name)
-
-        def call(*args, **kwargs):
-            return self._loop.run_until_complete(function(*args, **kwargs))
-
-        return call
-
-
 class ConformanceBase:
     """
     The hooks that a layer's own test class may override.
@@ -97,10 +38,42 @@ class ConformanceBase:
     """
 
     layer_class = None
+    # By how many callers at a time are the tests run? If by several, there are
+    # only those tests that can be.
+    callers = 1
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if cls.callers > 1:
+            for name in dir(cls):
+                if name.startswith("test_") and cls._is_for_one(getattr(cls, name)):
+                    # This is how a loader knows that there is none.
+                    setattr(cls, name, None)
+
+    @staticmethod
+    def _is_for_one(test):
+        is_of_suite = test is not None and test.__module__.startswith(__package__)
+        return is_of_suite and not getattr(test, "for_callers", False)
+
+    def get_options(self):
+        """Return the options of a new layer whose store nothing else uses."""
+        return {}
 
     def get_layer(self, **options):
-        """Return a new layer that nothing else uses."""
-        return self.layer_class(**options)
+        """Return a new layer that nothing else uses, with these options."""
+        options = {**self.get_options(), **options}
+        layer = self.layer_class(**options)
+        self._recipes[id(layer)] = (self._path_of(self.layer_class), options)
+        return layer
+
+    def get_recipe(self, layer):
+        """
+        Return what makes a layer on the same store in a fresh interpreter.
+
+        That is the dotted path of a callable and its keyword arguments, which
+        JSON can hold. None skips the tests that need it.
+        """
+        return self._recipes.get(id(layer))
 
     def pass_time(self, layer, seconds):
         """Return when ``seconds`` are over for the messages of ``layer``."""
@@ -117,6 +90,14 @@ class ConformanceBase:
     def lose_data(self, layer):
         """Have the store lose all it holds, and skip the test if that cannot be."""
         self.skipTest(f"{type(self).__name__} has no store that loses its data.")
+
+    @cached_property
+    def _recipes(self):
+        # By id: results with a layer in it would not travel between processes.
+        return {}
+
+    def _path_of(self, layer_class):
+        return f"{layer_class.__module__}.{layer_class.__qualname__}"
 
     def make_layer(self, **options):
         """Return a layer that is flushed and closed when the test ends."""
@@ -157,6 +138,21 @@ class ConformanceBase:
             end = time.monotonic() + WAIT_SECONDS
             while not layer.queues().get(name, {}).get("readers"):
                 self.assertLess(time.monotonic(), end, "No reader came.")
+
+    def in_fork(self, layer, function, *args):
+        """Run a function in a forked child; return a callable for its result."""
+        child = children.fork(lambda: function(layer, *args))
+        self.addCleanup(child.end)
+        return lambda: child.result(2 * WAIT_SECONDS)
+
+    def in_fresh(self, layer, function, *args):
+        """Run a function of work.py in a fresh interpreter, as in_fork() does."""
+        recipe = self.get_recipe(layer)
+        if recipe is None:
+            self.skipTest(f"{type(self).__name__} has no recipe for a second process.")
+        child = children.start_fresh(recipe, function.__name__, args)
+        self.addCleanup(child.end)
+        return lambda: child.result(2 * WAIT_SECONDS)
 
     def receive_all(self, layer, channels):
         """Return the messages that wait, of one channel in their order."""

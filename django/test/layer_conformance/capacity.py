@@ -5,7 +5,8 @@ from unittest import mock
 
 from django.channels.exceptions import InvalidChannelLayerError
 
-from .base import EXPIRY, ConformanceBase, both_forms, cites
+from .base import EXPIRY, ConformanceBase, cites
+from .forms import both_forms
 
 
 class CapacityTests(ConformanceBase):
@@ -50,6 +51,7 @@ class CapacityTests(ConformanceBase):
 
     @cites("CL-32", "the first pattern in channel_capacity that matches its name")
     @both_forms(
+        alone=True,
         capacity=2,
         channel_capacity={
             "http.request": 5,
@@ -79,7 +81,9 @@ class CapacityTests(ConformanceBase):
                 self.assertEqual(self.fill(layer, name), capacity)
 
     @cites("CL-32", "or for a process-specific channel its inbox")
-    @both_forms(capacity=2, channel_capacity={"in*!": 4, "out!*a": 3, "own!a": 3})
+    @both_forms(
+        alone=True, capacity=2, channel_capacity={"in*!": 4, "out!*a": 3, "own!a": 3}
+    )
     def test_patterns_match_the_inbox_of_a_process_specific_channel(self, layer):
         self.assertEqual(self.fill(layer, "inbox!a"), 4)
         self.assertEqual(self.fill(layer, "out!a"), 2)
@@ -117,7 +121,7 @@ class CapacityTests(ConformanceBase):
 
 class ExpiryTests(ConformanceBase):
     @cites("CL-34", "must not be received later than expiry seconds after")
-    @both_forms(expiry=EXPIRY)
+    @both_forms(alone=True, expiry=EXPIRY)
     def test_an_expired_message_is_not_received(self, layer):
         for name, key in (("a", "a"), ("a?b", "a?b"), ("a!b", "a!")):
             with self.subTest(name=name):
@@ -127,7 +131,7 @@ class ExpiryTests(ConformanceBase):
                 self.assertEqual(layer.receive_batch([key], 10), [])
 
     @cites("CL-35", "must not count towards the capacity")
-    @both_forms(expiry=EXPIRY, capacity=2)
+    @both_forms(alone=True, expiry=EXPIRY, capacity=2)
     def test_an_expired_message_frees_capacity(self, layer):
         for name in ("a", "a?b", "a!b"):
             with self.subTest(name=name):
@@ -136,7 +140,7 @@ class ExpiryTests(ConformanceBase):
                 self.assertEqual(self.fill(layer, name), 2)
 
     @cites("CL-36", "No change of the system's clock")
-    @both_forms(expiry=3600)
+    @both_forms(alone=True, expiry=3600)
     def test_a_step_of_the_clock_expires_nothing(self, layer):
         with mock.patch("time.time", return_value=1e12):
             layer.send("a", {"n": 1})

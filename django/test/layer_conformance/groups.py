@@ -2,7 +2,8 @@
 
 import asyncio
 
-from .base import EXPIRY, WAIT_SECONDS, ConformanceBase, both_forms, cites
+from .base import EXPIRY, WAIT_SECONDS, ConformanceBase, cites
+from .forms import both_forms
 
 MEMBERS = ["normal", "single?reader", "inbox!a", "inbox!b", "other!c"]
 KEYS = ["normal", "single?reader", "inbox!", "other!", "made!"]
@@ -173,7 +174,7 @@ class GroupTests(ConformanceBase):
         self.assertEqual(numbers, [0] * 5 + [1] * 5)
 
     @cites("CL-34", "A message must not be received later")
-    @both_forms("groups", expiry=EXPIRY, capacity=1)
+    @both_forms("groups", alone=True, expiry=EXPIRY, capacity=1)
     def test_an_expired_group_message_is_not_received(self, layer):
         for name in MEMBERS:
             layer.group_add("group", name)
@@ -185,7 +186,7 @@ class GroupTests(ConformanceBase):
 
     @cites("CL-43", "must end group_expiry seconds after the last group_add()")
     @cites("CL-43", "of a process-specific channel lives as long as its process")
-    @both_forms("groups", group_expiry=EXPIRY)
+    @both_forms("groups", alone=True, group_expiry=EXPIRY)
     def test_only_plain_memberships_expire(self, layer):
         for name in MEMBERS:
             layer.group_add("group", name)
@@ -198,7 +199,7 @@ class GroupTests(ConformanceBase):
         self.assertIn(("normal", {}), self.receive_pairs(layer))
 
     @cites("CL-43", "after the last group_add()")
-    @both_forms("groups", group_expiry=5 * EXPIRY)
+    @both_forms("groups", alone=True, group_expiry=5 * EXPIRY)
     def test_adding_again_renews_a_membership(self, layer):
         layer.group_add("group", "single?reader")
         layer.group_add("group", "normal")

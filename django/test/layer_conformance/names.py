@@ -4,7 +4,8 @@ import enum
 
 from django.utils.safestring import SafeString
 
-from .base import ConformanceBase, both_forms, cites
+from .base import ConformanceBase, cites
+from .forms import both_forms
 
 
 class Name(str, enum.Enum):
@@ -64,7 +65,7 @@ INVALID_CHANNELS = INVALID_NAMES + [
 
 class NameTests(ConformanceBase):
     @cites("CL-5", "Every such name is valid")
-    @both_forms()
+    @both_forms(alone=True)
     def test_every_valid_name_carries_a_message(self, layer):
         for name in VALID_CHANNELS:
             with self.subTest(name=name):
@@ -72,7 +73,7 @@ class NameTests(ConformanceBase):
                 self.assertEqual(layer.receive([name]), (name, {"n": name}))
 
     @cites("CL-5", "The name of a channel must consist of")
-    @both_forms("groups")
+    @both_forms("groups", alone=True)
     def test_an_instance_of_a_subclass_of_str_is_the_text_it_is(self, layer):
         for name in (SafeString("a.b"), Name.CHANNEL):
             layer.send(name, {"n": 1})
@@ -127,7 +128,7 @@ class NameTests(ConformanceBase):
                     layer.send_group(name, {})
 
     @cites("CL-7", "without any ? and !")
-    @both_forms("groups")
+    @both_forms("groups", alone=True)
     def test_a_valid_group_name_is_as_long_as_that_of_a_channel(self, layer):
         for name in ("g", "A-b_c.9", "g" * 99):
             with self.subTest(name=name):

@@ -5,7 +5,8 @@ import time
 
 from django.channels.exceptions import LayerUnavailable
 
-from .base import WAIT_SECONDS, ConformanceBase, both_forms, cites
+from .base import WAIT_SECONDS, ConformanceBase, cites
+from .forms import both_forms
 
 # How long memberships take to heal, in seconds, and what a busy machine adds.
 HEAL_SECONDS = 2 + 3
@@ -17,7 +18,7 @@ class OutageTests(ConformanceBase):
 
     @cites("CL-54", "must raise LayerUnavailable, which says why")
     @cites("CL-54", "shows no content of messages")
-    @both_forms()
+    @both_forms(alone=True)
     def test_every_call_says_that_the_store_is_away(self, layer):
         layer.send("a", {})
         self.stop_store(layer.layer)
@@ -56,7 +57,7 @@ class OutageTests(ConformanceBase):
 
     @cites("CL-55", "must work again when its store is back, without being made anew")
     @cites("CL-55", "What was received before is not received again")
-    @both_forms()
+    @both_forms(alone=True)
     def test_a_layer_works_again_when_its_store_is_back(self, layer):
         names = (("a", "a"), ("body?b", "body?b"), ("inbox!c", "inbox!"))
         for name, key in names:
@@ -98,7 +99,7 @@ class OutageTests(ConformanceBase):
 
     @cites("CL-56", "must heal the memberships of its inboxes within two seconds")
     @cites("CL-56", "send the signal layer_gap and tell the members of groups")
-    @both_forms("groups")
+    @both_forms("groups", alone=True)
     def test_memberships_heal_when_the_store_has_lost_its_data(self, layer):
         told = threading.Event()
         layer.layer.on_gap(told.set)

@@ -1,6 +1,7 @@
 """Order, fairness, batches and arguments of a receive."""
 
-from .base import WAIT_SECONDS, ConformanceBase, both_forms, cites
+from .base import WAIT_SECONDS, ConformanceBase, cites
+from .forms import both_forms
 
 
 class ReceivingTests(ConformanceBase):

@@ -1,6 +1,7 @@
 """Sending, one message or many, and reading them without a wait."""
 
-from .base import ConformanceBase, both_forms, cites
+from .base import ConformanceBase, cites
+from .forms import both_forms
 
 
 class SendingTests(ConformanceBase):

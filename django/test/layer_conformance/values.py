@@ -12,7 +12,8 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
-from .base import ConformanceBase, both_forms, cites
+from .base import ConformanceBase, cites
+from .forms import both_forms
 
 
 class Number(enum.IntEnum):

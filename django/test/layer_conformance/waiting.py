@@ -7,7 +7,8 @@ import threading
 import time
 from unittest import skipUnless
 
-from .base import WAIT_SECONDS, ConformanceBase, both_forms, cites
+from .base import WAIT_SECONDS, ConformanceBase, cites
+from .forms import both_forms
 
 WAIT = {"block": True, "timeout": WAIT_SECONDS}
 

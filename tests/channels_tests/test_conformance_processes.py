@@ -1,0 +1,18 @@
+"""The conformance suite on a layer of somebody else that spans processes."""
+
+from django.test import SimpleTestCase
+from django.test.channel_layers import ChannelLayerConformanceTests
+
+from .remote_layer import LayerServer, RemoteLayer
+
+
+class RemoteLayerTests(ChannelLayerConformanceTests, SimpleTestCase):
+    layer_class = RemoteLayer
+
+    def get_options(self):
+        server = LayerServer()
+        self.addCleanup(server.close)
+        return {"address": server.address}
+
+    # The bridge gives messages to a loop that stands still, and cannot know.
+    test_a_closed_loop_does_not_keep_a_message = None
