@@ -1,0 +1,147 @@
+"""
+The bell of a process: a datagram socket with a name that others can find.
+
+In: rings of this and other processes, each the names of queues. Out: to listen()
+of the store. A ring that does not fit is not needed: whoever has as many to read
+looks at everything that it waits for.
+"""
+
+import math
+import os
+import select
+import socket
+import threading
+
+from django.channels.exceptions import LayerUnavailable
+
+from . import place
+
+# The largest ring, in bytes. What does not fit goes into another one.
+MAX_RING = 8192
+# How many rings Linux holds for a socket, and where it says so.
+BACKLOG = 10
+BACKLOG_FILE = "/proc/sys/net/unix/max_dgram_qlen"
+# The longest path of a socket, in bytes, on Linux and elsewhere.
+MAX_PATH = 103
+# Where Linux has the open files of a process by their numbers, as short paths.
+DESCRIPTORS = "/proc/self/fd"
+
+
+class Ringer:
+    """The means to ring others, each by the path of its bell."""
+
+    def __init__(self, directory):
+        self._descriptor = None
+        longest = os.path.join(directory, "0" * 16 + place.BELL_SUFFIX)
+        if len(os.fsencode(longest)) > MAX_PATH:
+            if not os.path.isdir(DESCRIPTORS):
+                raise LayerUnavailable(
+                    f"{directory} is too long a path: the names of sockets in it "
+                    f"would have more than {MAX_PATH} bytes."
+                )
+            self._descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+
+    def address(self, path):
+        """Return what the socket with a path is reached by."""
+        if self._descriptor is None:
+            return path
+        return f"{DESCRIPTORS}/{self._descriptor}/{os.path.basename(path)}"
+
+    def ring(self, path, names=()):
+        """Ring a process for queues; return whether it is there to hear it."""
+        for data in _split(names):
+            try:
+                self._socket.sendto(data, self.address(path))
+            except (FileNotFoundError, ConnectionError):
+                return False
+            except OSError:
+                # It has enough to read.
+                pass
+        return True
+
+    def close(self):
+        """Close what this holds."""
+        self._socket.close()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+class Bell:
+    """The bell of this process."""
+
+    def __init__(self, ringer, path):
+        self._path = path
+        self._ringer = ringer
+        # One thread at a time listens, or closes.
+        self._listening = threading.Lock()
+        self._backlog = _read_backlog()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
+        place.unlink(path)
+        try:
+            self._socket.bind(ringer.address(path))
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def listen(self, timeout):
+        """
+        Wait to be rung; return the names of queues, and whether some may be missing.
+        """
+        names = []
+        rings = 0
+        with self._listening:
+            if self._socket.fileno() < 0:
+                return names, False
+            self._poll.poll(math.ceil(max(timeout, 0) * 1000))
+            try:
+                while rings <= self._backlog:
+                    data = self._socket.recv(MAX_RING)
+                    rings += 1
+                    if data:
+                        names += data.decode("ascii").split("\n")
+            except BlockingIOError:
+                pass
+        return names, rings >= self._backlog
+
+    def interrupt(self):
+        """End listen()."""
+        # If it is full of rings, listen() ends by those.
+        self._ringer.ring(self._path)
+
+    def close(self):
+        """Close the bell. It is not rung any more."""
+        self.interrupt()
+        with self._listening:
+            place.unlink(self._path)
+            self._socket.close()
+
+    def let_go(self):
+        """Close the socket, which goes on to be the parent's in a forked child."""
+        self._socket.close()
+
+
+def _split(names):
+    """Yield rings, none of which is larger than MAX_RING."""
+    ring = []
+    size = 0
+    for name in names:
+        if ring and size + len(name) + 1 > MAX_RING:
+            yield "\n".join(ring).encode("ascii")
+            ring, size = [], 0
+        ring.append(name)
+        size += len(name) + 1
+    yield "\n".join(ring).encode("ascii")
+
+
+def _read_backlog():
+    try:
+        with open(BACKLOG_FILE) as file:
+            return max(int(file.read()), 1)
+    except (OSError, ValueError):
+        return BACKLOG

@@ -1,0 +1,243 @@
+"""
+The LMDB environment of one file, which a process opens once.
+
+In: stores, any number of them on one file, from any thread. Out: LMDB.
+
+There are write transactions only, also for what is read: they cost no more, and
+a reader that is stopped in LMDB would keep the space of what others delete; the
+slot of a reader, too, is cleared when a forked child lets go of the file.
+"""
+
+import os
+import threading
+import weakref
+from functools import partial
+from itertools import starmap
+
+from django.channels.exceptions import LayerUnavailable
+
+from . import place
+
+# By how much of its size the map grows, for once, to take from what is full.
+RESERVE_PARTS = 8
+# How often one call is tried, where the failure says that it was not done.
+ATTEMPTS = 4
+
+# The environments of this process, by directory.
+_environments = weakref.WeakValueDictionary()
+_registry_lock = threading.Lock()
+
+# Arguments for starmap() to call something without any.
+_ONCE = ((),)
+
+
+class Interrupted(Exception):
+    """Raised in a transaction that another call of the same thread has ended."""
+
+
+def share(path, size):
+    """Return the environment of this process for a directory."""
+    path = place.normalize(path)
+    with _registry_lock:
+        environment = _environments.get(path)
+        if environment is None:
+            environment = _environments[path] = Environment(path, size)
+        environment.size = max(environment.size, size)
+        return environment
+
+
+class Environment:
+    """A file with all that LMDB holds; opened by the first transaction."""
+
+    def __init__(self, path, size):
+        self.path = path
+        self.size = size
+        # What tells one file from another that replaced it; None while closed.
+        self.identity = None
+        # The directory of the file, and of all that belongs to it.
+        self.directory = None
+        # Reentrant: a signal handler or a finalizer may use a layer, too.
+        self._lock = threading.RLock()
+        self._users = set()
+        # The open transaction, if there is one.
+        self._txns = []
+        self._env = None
+        self._begin = None
+        self._map_size = None
+
+    def acquire(self, user):
+        """Keep the file open until release()."""
+        with self._lock:
+            self._users.add(id(user))
+            if self._env is None:
+                self.run(_nothing)
+
+    def release(self, user):
+        """Close the file if nobody else uses it."""
+        with self._lock:
+            self._users.discard(id(user))
+            if not self._users and not self._txns:
+                self._close()
+
+    def run(self, body, makes_room=False):
+        """
+        Run ``body(txn)`` in a transaction, commit it and return the result.
+
+        It may be run several times, but what it did before is undone then. With
+        ``makes_room``, it works on a full map as well.
+        """
+        with self._lock:
+            if self._txns:
+                # The call that this one interrupts begins again.
+                self._txns.pop().abort()
+            for attempt in range(ATTEMPTS):
+                try:
+                    return self._attempt(body)
+                except Interrupted:
+                    continue
+                except OSError as error:
+                    raise self._unavailable(error) from error
+                except self._lmdb.Error as error:
+                    last = attempt == ATTEMPTS - 1
+                    if last or not self._recover(error, makes_room):
+                        raise self._unavailable(error) from error
+            raise LayerUnavailable(f"{self.path} was not reached: too many interrupts.")
+
+    def is_current(self):
+        """Return whether the open file is the one that others would open."""
+        with self._lock:
+            return self.identity is not None and self.identity == place.identify(
+                self.directory
+            )
+
+    def reopen(self):
+        """Open the file anew, or the one that took its place."""
+        with self._lock:
+            self._close()
+            self.run(_nothing)
+
+    def describe(self):
+        """Return lines for a human."""
+        file = os.path.join(self.directory or self.path, place.DATA_FILE)
+        used = os.stat(file).st_size if os.path.exists(file) else 0
+        mega = 1024 * 1024
+        return [
+            f"path: {self.path}",
+            f"size: {used / mega:.1f} of at most {self.size / mega:.1f} MB",
+        ]
+
+    @property
+    def _lmdb(self):
+        return place.import_lmdb()
+
+    def _attempt(self, body):
+        if self._env is None:
+            self._open()
+        txns, done = self._txns, []
+        txn = None
+        try:
+            # Each in one call of C: no signal handler comes in between, and
+            # misses a transaction that is open or ends one that is committed.
+            txns.extend(starmap(self._begin, _ONCE))
+            txn = txns[-1]
+            result = body(txn)
+            done.extend(starmap(txn.commit, _ONCE))
+            return result
+        except self._lmdb.Error:
+            if txn is not None and txn not in txns:
+                raise Interrupted from None
+            raise
+        finally:
+            if txns:
+                # After a commit this does nothing.
+                txns.pop().abort()
+
+    def _recover(self, error, makes_room):
+        """Return whether another attempt makes sense, after doing what it needs."""
+        lmdb = self._lmdb
+        if isinstance(error, lmdb.MapResizedError):
+            # Another process has a larger size, or needed its reserve.
+            self._env.set_mapsize(0)
+            self._map_size = self._env.info()["map_size"]
+            return True
+        if isinstance(error, lmdb.MapFullError):
+            return self._grow(makes_room)
+        if isinstance(error, place.corrupt_errors()):
+            self._close(error)
+            return True
+        if isinstance(error, lmdb.PanicError):
+            self._close()
+            return True
+        return False
+
+    def _grow(self, makes_room):
+        size = self.size
+        if makes_room:
+            size += max(size // RESERVE_PARTS, place.MIN_SIZE)
+        if self._map_size >= size:
+            return False
+        self._env.set_mapsize(size)
+        self._map_size = size
+        return True
+
+    def _open(self):
+        env, self.directory = place.open_environment(self.path, self.size)
+        self._env = env
+        self._begin = partial(env.begin, write=True)
+        self._map_size = env.info()["map_size"]
+        self.identity = place.identify(self.directory)
+
+    def _close(self, error=None):
+        env, self._env = self._env, None
+        identity, self.identity = self.identity, None
+        if env is not None:
+            self._begin = None
+            env.close()
+        if error is not None and identity is not None:
+            place.replace(self.path, self.directory, identity, error)
+
+    def _unavailable(self, error):
+        size = self.size / 1024 / 1024
+        full = isinstance(error, self._lmdb.MapFullError) or place.is_full(error)
+        what = "is full" if full else "cannot be used"
+        return LayerUnavailable(
+            f"The store in {self.path} (of at most {size:.1f} MB) {what}: {error}"
+        )
+
+
+def _nothing(txn):
+    """Be a transaction that opens the file and does no more."""
+
+
+# Forks.
+
+_forking = []
+
+
+def _before_fork():
+    environments = list(_environments.values())
+    for environment in environments:
+        # No other thread is in a transaction, whose lock nobody would release.
+        environment._lock.acquire()
+    _forking.append(environments)
+
+
+def _after_fork_in_parent():
+    for environment in _forking.pop():
+        environment._lock.release()
+
+
+def _after_fork_in_child():
+    for environment in _forking.pop():
+        # LMDB allows the child no use of it, and one environment for a file.
+        environment._close()
+        environment._users.clear()
+        environment._lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

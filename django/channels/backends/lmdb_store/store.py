@@ -1,0 +1,325 @@
+"""
+The store of the ipc layer: the contract, put together from its parts.
+
+In: calls of the shared layer, in any thread. Out: one LMDB transaction for each,
+and the rings that it planned, once it is committed.
+"""
+
+import threading
+import time
+from contextlib import contextmanager
+
+from django.channels.exceptions import LayerUnavailable
+
+from ..shared.store import Store
+from . import care, groups, place, processes, queues
+from .bells import Bell, Ringer
+from .environment import share
+from .transaction import Transaction
+
+# The keys of statistics(), and the counters that are summed up for them.
+_SUMS = {
+    "messages_count": "sent",
+    "delivered_count": "delivered",
+    "dropped_count": "dropped",
+    "expired_count": "expired",
+    "channel_full_count": "refused",
+}
+# A clock that nobody sets and that all processes share, since the boot.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+class LMDBStore(Store):
+    """A process among those that share the store in one directory."""
+
+    def __init__(self, path, size, expiry):
+        self.path = path
+        self.size = size
+        self.expiry = expiry
+        self._lock = threading.RLock()
+        # Queues that this process is registered to be rung for, and maybe more.
+        self._waiting = set()
+        self._made = 0
+        self._sweep_key = b"g"
+        self._life = None
+        self._forget_place()
+
+    def _forget_place(self):
+        self._environment = None
+        self._ringer = None
+        self._bell = None
+
+    def clock(self):
+        """Return the time of the store, in seconds."""
+        return time.clock_gettime(_CLOCK)
+
+    @property
+    def incarnation(self):
+        """The name of this process in the store, once it has one."""
+        return None if self._life is None else processes.name_of(self._life.number)
+
+    # Queues.
+
+    def append(self, batches):
+        return self._run(queues.append, batches, self.expiry)
+
+    def take(self, names, limit, wait=False):
+        waiter = self._join() if wait else 0
+        number = self._number()
+        taken = self._run(queues.take, names, limit, waiter, number, makes_room=True)
+        if wait and not taken:
+            self._waiting.update(names)
+        return taken
+
+    def accept(self, inbox, offered):
+        return []
+
+    def give_back(self, entries):
+        self._run(queues.give_back, entries, self.expiry, makes_room=True)
+
+    def drop(self, queue):
+        self._run(queues.drop, queue, makes_room=True)
+
+    def count(self, changes):
+        self._run(queues.count, changes, makes_room=True)
+
+    # Groups.
+
+    def register(self, group, inbox, capacity, control):
+        return self._run(groups.register, group, inbox, capacity, control)
+
+    def post(self, group, inbox, control):
+        self._run(groups.post, group, inbox, control)
+
+    def deregister(self, group, inbox, count):
+        return self._run(groups.deregister, group, inbox, count, makes_room=True)
+
+    def claim(self, registrations, inboxes):
+        self._run(groups.claim, registrations, inboxes, self._join())
+
+    def add(self, group, channel, capacity, seconds):
+        self._run(groups.add, group, channel, capacity, seconds)
+
+    def remove(self, group, channel):
+        self._run(groups.remove, group, channel, makes_room=True)
+
+    def send_group(self, group, payload):
+        self._run(groups.send_group, group, payload, self.expiry)
+
+    # Processes.
+
+    def renew(self):
+        first = self._life is None
+        number = self._join()
+        kept = first or self._is_known(number)
+        if not kept:
+            self._join_again(number)
+        self._look_after_others()
+        return kept
+
+    def listen(self, timeout, inboxes=()):
+        self._join()
+        bell = self._bell
+        if bell is None:
+            return []
+        names, more = bell.listen(timeout)
+        self._waiting.difference_update(names)
+        if more and self._waiting:
+            names += self.look(list(self._waiting))
+        return [(name, None) for name in dict.fromkeys(names)]
+
+    def interrupt(self):
+        self._join()
+        if bell := self._bell:
+            bell.interrupt()
+
+    def look(self, names):
+        return self._run(queues.look, names, makes_room=True)
+
+    def pass_on(self, queue):
+        self._run(queues.pass_on, queue, self._number(), makes_room=True)
+
+    # Care.
+
+    def statistics(self, queue=None):
+        if queue is not None:
+            return self._run(queues.statistics, queue, self.expiry, makes_room=True)
+        past = self._run(queues.forgotten)
+        total = self._run(queues.statistics, "", self.expiry)
+        total |= {key: past[counter] for key, counter in _SUMS.items()}
+        for _, statistics, _ in self._list():
+            for key, value in statistics.items():
+                if key == "messages_max_age":
+                    total[key] = max(total[key], value)
+                else:
+                    total[key] += value
+        return total
+
+    def queues(self):
+        return {name: (known, waiting) for name, known, waiting in self._list()}
+
+    def groups(self):
+        return {
+            name: tuple(found) for name, found in self._run(groups.list_all).items()
+        }
+
+    def describe(self):
+        numbers = self._run(processes.known)
+        return [*self._open().describe(), f"processes: {len(numbers)}"]
+
+    def flush(self, control):
+        self._run(groups.flush, control, makes_room=True)
+
+    def close(self):
+        """
+        See Store.close(). The process lives on for others: what it is a member of
+        is still its, and messages for it wait until the store is opened again.
+        """
+        with self._lock:
+            environment, ringer, bell = self._environment, self._ringer, self._bell
+            self._forget_place()
+            self._waiting.clear()
+            if bell is not None:
+                bell.close()
+            if ringer is not None:
+                ringer.close()
+            if environment is not None:
+                environment.release(self)
+
+    def leave(self):
+        bell, ringer, life = self._bell, self._ringer, self._life
+        self._forget_place()
+        self._life = None
+        self._lock = threading.RLock()
+        self._waiting = set()
+        for kept in (bell, life):
+            if kept is not None:
+                kept.let_go()
+        if ringer is not None:
+            ringer.close()
+
+    # Steps.
+
+    def _run(self, function, *args, makes_room=False):
+        """Carry out a function of a step and its arguments; ring; return its result."""
+
+        def body(txn):
+            step = Transaction(txn, self.clock())
+            result = function(step, *args)
+            step.finish()
+            return result, step
+
+        environment = self._environment or self._open()
+        result, step = environment.run(body, makes_room)
+        if step.rings:
+            self._ring(step.rings)
+        if step.made:
+            self._made += step.made
+            if self._made >= care.SWEEP_EVERY:
+                self._made = 0
+                self._sweep()
+        return result
+
+    def _list(self):
+        key = b""
+        while key is not None:
+            found, key = self._run(queues.list_some, key, self.expiry, makes_room=True)
+            yield from found
+
+    def _ring(self, rings):
+        environment, ringer = self._environment, self._ringer
+        for number, names in rings.items():
+            path = processes.bell_path(environment.directory, number)
+            if not ringer.ring(path, names):
+                self._bury(number)
+                for name in names:
+                    self._run(queues.pass_on, name, 0, makes_room=True)
+
+    def _sweep(self):
+        self._sweep_key = self._run(care.sweep, self._sweep_key, makes_room=True)
+
+    # This process.
+
+    def _open(self):
+        with self._lock:
+            if self._environment is None:
+                environment = share(self.path, self.size)
+                environment.acquire(self)
+                with _as_unavailable():
+                    self._ringer = Ringer(environment.directory)
+                self._environment = environment
+            return self._environment
+
+    def _number(self):
+        return 0 if self._life is None else self._life.number
+
+    def _join(self):
+        """Have this process be one of the store's; return its number."""
+        if self._bell is not None:
+            return self._life.number
+        with self._lock:
+            environment = self._open()
+            if self._bell is None:
+                known = self._run(processes.known)
+                with _as_unavailable(), place.door(environment.path):
+                    processes.delete_leftovers(environment.directory, known)
+                    bell = self._install(environment.directory)
+                self._run(processes.enter, self._life.number)
+                self._bell = bell
+            return self._life.number
+
+    def _install(self, directory):
+        if self._life is None:
+            self._life = processes.Life(directory)
+        path = processes.bell_path(directory, self._life.number)
+        return Bell(self._ringer, path)
+
+    def _is_known(self, number):
+        """Return whether others see this process, and it sees what they do."""
+        environment = self._open()
+        return (
+            self._life.is_seen()
+            and environment.is_current()
+            and self._run(Transaction.lives, number)
+        )
+
+    def _join_again(self, number):
+        """Be another process in what is the store now."""
+        with self._lock:
+            if self._number() != number:
+                return
+            environment = self._open()
+            if not environment.is_current():
+                environment.reopen()
+            self._run(processes.leave, number)
+            bell, self._bell = self._bell, None
+            life, self._life = self._life, None
+            bell.close()
+            life.end()
+            self._waiting.clear()
+            self._join()
+
+    # Other processes.
+
+    def _look_after_others(self):
+        known = self._run(processes.known)
+        directory = self._environment.directory
+        for number in processes.neighbors(known, self._number()):
+            if processes.is_dead(directory, number):
+                self._bury(number)
+        self._sweep()
+
+    def _bury(self, number):
+        """Remove what a process left, unless it lives."""
+        directory = self._environment.directory
+        if processes.is_dead(directory, number):
+            self._run(processes.leave, number, makes_room=True)
+            processes.delete_files(directory, number)
+
+
+@contextmanager
+def _as_unavailable():
+    try:
+        yield
+    except OSError as error:
+        raise LayerUnavailable(f"The channel layer cannot be used: {error}") from error
