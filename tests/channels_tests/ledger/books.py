@@ -66,12 +66,13 @@ class Books:
     def __init__(self):
         self.intents = {}
         self.receipts = []
-        self.given_back = Counter()
         self.memberships = []
         self.ready, self.owners, self.ended, self.closed = set(), set(), set(), set()
         self.killed, self.paused, self.gaps = {}, defaultdict(list), []
         self.statistics = {}
         self.errors, self.failures = Counter(), []
+        # How often a member was told that messages may be lost.
+        self.told = Counter()
         # Times when something of the store was broken, and how many calls were cut.
         self.broken, self.cuts = [], 0
         self._roles = {}
@@ -137,8 +138,8 @@ class Books:
     def _received(self, name, time, identity, channel, reader, whole):
         self.receipts.append(Receipt(identity, channel, reader, time, whole))
 
-    def _gives_back(self, name, time, identities):
-        self.given_back.update(identities)
+    def _told(self, name, time, channel):
+        self.told[channel] += 1
 
     def _reads(self, name, time, caller, channels):
         self._roles[name].looked[caller] = 0
@@ -182,7 +183,8 @@ class Books:
     def check(self):
         """Raise AssertionError if a role ended by what is not a LayerUnavailable."""
         if self.failures:
-            raise AssertionError(f"Roles failed: {self.failures[:5]}")
+            failures = "\n".join(self.failures[:3])
+            raise AssertionError(f"{len(self.failures)} roles failed:\n{failures}")
 
     def count_received(self):
         return len(self.receipts)

@@ -223,11 +223,17 @@ class Ledger:
         self.books.broken.append((begun, now()))
         self.books.cuts += cuts
 
-    def statistics(self, program):
-        """Return the statistics of the layer, as a program sees them."""
-        number = next(self._numbers)
-        program.tell("count", number)
-        self.wait(lambda books: number in books.statistics, "statistics")
+    def statistics(self):
+        """
+        Return the statistics of the layer, as the last living program sees them.
+
+        The others are asked before it, because each brings its part in by that.
+        """
+        for program in self.programs:
+            if program.alive:
+                number = next(self._numbers)
+                program.tell("count", number)
+                self.wait(lambda books: number in books.statistics, "statistics")
         return self.books.statistics[number]
 
     def close(self, program):

@@ -7,6 +7,7 @@ In: program.py. Out: calls of the layer, in the form that the role was given.
 import asyncio
 import random
 import threading
+import traceback
 
 # An impatient async receive is cancelled after up to this many seconds.
 PATIENCE_SECONDS = 0.01
@@ -41,8 +42,8 @@ def _drive(life, role, layer):
                 resume, value = life.send, call(name, *args)
             except Exception as error:
                 resume, value = life.throw, error
-    except Exception as error:
-        role.note("failed", repr(error))
+    except Exception:
+        role.note("failed", traceback.format_exc())
 
 
 def run_async(role, layer, impatient=False):
@@ -75,8 +76,8 @@ async def _adrive(life, role, layer, impatient):
                 resume, value = life.send, await call(name, *args)
             except Exception as error:
                 resume, value = life.throw, error
-    except Exception as error:
-        role.note("failed", repr(error))
+    except Exception:
+        role.note("failed", traceback.format_exc())
 
 
 async def cut_short(coroutine):

@@ -5,16 +5,18 @@ In: commands, lines of JSON on standard input; its end is the process's end.
 Out: journals in the folder that it was given, also one of its own.
 """
 
+import fcntl
 import json
 import os
 import sys
 import threading
+import traceback
 from pathlib import Path
 
 
 def main(settings, name, folder):
     """Carry out commands until there are no more."""
-    layer = set_up(settings)
+    layer = set_up(settings, folder)
     from django.channels.signals import layer_gap
 
     from .journal import Journal
@@ -27,13 +29,13 @@ def main(settings, name, folder):
         command, *args = json.loads(line)
         try:
             COMMANDS[command](layer, journal, roles, folder, *args)
-        except Exception as error:
-            journal.note("failed", repr(error))
+        except Exception:
+            journal.note("failed", traceback.format_exc())
     os._exit(0)
 
 
-def set_up(settings):
-    """Configure Django; return the default channel layer."""
+def set_up(settings, folder):
+    """Configure Django; return the default channel layer, with its tables."""
     import django
     from django.conf import settings as django_settings
 
@@ -45,7 +47,12 @@ def set_up(settings):
     django.setup()
     from django.channels import channel_layers
 
-    return channel_layers["default"].channel_layer
+    layer = channel_layers["default"].channel_layer
+    if hasattr(layer, "create_tables"):
+        with open(Path(folder, "lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            layer.create_tables()
+    return layer
 
 
 def play(layer, journal, roles, folder, kind, name, form, options):
@@ -65,8 +72,8 @@ def play(layer, journal, roles, folder, kind, name, form, options):
     def run():
         try:
             target(*args)
-        except BaseException as error:
-            own.note("failed", repr(error))
+        except BaseException:
+            own.note("failed", traceback.format_exc())
         own.note("ended")
 
     threading.Thread(target=run, daemon=True).start()

@@ -20,6 +20,9 @@ RETRY_SECONDS = 0.02
 # Seconds that a flapping member is in no group.
 FLAP_SECONDS = 0.001
 
+# What a member is sent by its layer, after messages may have been lost.
+GAP = {"type": "layer.gap"}
+
 REFUSED = (ChannelFull, MessageTooLarge)
 
 
@@ -181,12 +184,14 @@ class Reader(Role):
         if not pairs:
             self.note("nothing", caller)
         elif next(self._received) % 100 < self.give_back:
-            self.note("gives back", [message["id"] for _, message in pairs])
             yield from self.insist("put_back", pairs)
         else:
             for channel, message in pairs:
-                whole = is_whole(message)
-                self.note("received", str(message.get("id")), channel, caller, whole)
+                if message == GAP:
+                    self.note("told", channel)
+                    continue
+                identity, whole = str(message.get("id")), is_whole(message)
+                self.note("received", identity, channel, caller, whole)
 
 
 class Member(Reader):

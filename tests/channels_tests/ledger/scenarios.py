@@ -44,10 +44,9 @@ class LedgerTestCase:
             return ledger.start(count)
         return ledger.start(1) * count
 
-    def assertBooksAgree(self, ledger, fault=None, program=None):
+    def assertBooksAgree(self, ledger, fault=None):
         """Hold what never happens, the counters, and the cost of a fault."""
-        program = program or next(one for one in ledger.programs if one.alive)
-        statistics = ledger.statistics(program)
+        statistics = ledger.statistics()
         books = ledger.read()
         findings = audit.Audit(books)
         self.assertEqual(findings.findings(), {}, books.summary())
@@ -211,7 +210,7 @@ class ProcessScenarios:
             two.kill()
             ledger.progress(100)
             ledger.finish()
-            self.assertBooksAgree(ledger, "reader killed", program=three)
+            self.assertBooksAgree(ledger, "reader killed")
 
     def test_processes_that_stand_still_and_go_on_lose_nothing(self):
         with self.make_ledger() as ledger:

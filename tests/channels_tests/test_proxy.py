@@ -1,0 +1,90 @@
+"""The proxy that tests put between a layer and its server."""
+
+import socket
+import threading
+
+from django.test import SimpleTestCase
+
+from .proxy import Proxy
+from .utils import TIMEOUT
+
+
+class ProxyTests(SimpleTestCase):
+    def setUp(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(self.listener.close)
+        self.proxy = Proxy(self.listener.getsockname())
+        self.addCleanup(self.proxy.stop)
+
+    def connect(self):
+        """Return both ends of a connection through the proxy."""
+        client = socket.create_connection(("127.0.0.1", self.proxy.port), TIMEOUT)
+        self.addCleanup(client.close)
+        server, _ = self.listener.accept()
+        server.settimeout(TIMEOUT)
+        self.addCleanup(server.close)
+        return client, server
+
+    def ask(self, client, server, request=b"question", answer=b"answer"):
+        """Return what the client gets, until the end or until it is as long."""
+        client.sendall(request)
+        self.assertEqual(server.recv(100), request)
+        server.sendall(answer)
+        got = b""
+        while len(got) < len(answer) and (data := client.recv(100)):
+            got += data
+        return got
+
+    def test_it_forwards_both_ways(self):
+        ends = self.connect()
+        self.assertEqual(self.ask(*ends), b"answer")
+        self.assertEqual(self.ask(*ends), b"answer")
+
+    def test_the_end_of_one_side_is_that_of_the_other(self):
+        client, server = self.connect()
+        client.close()
+        self.assertEqual(server.recv(100), b"")
+
+    def test_an_answer_is_lost_where_the_request_has_some_bytes(self):
+        one, two = self.connect(), self.connect()
+        self.proxy.lose_answer(b"this")
+        self.assertEqual(self.ask(*one, request=b"that"), b"answer")
+        self.assertEqual(self.ask(*two, request=b"this"), b"")
+        self.assertTrue(self.proxy.wait_for_cuts(1, TIMEOUT))
+        self.assertEqual(self.ask(*one, request=b"this"), b"answer")
+
+    def test_an_answer_is_cut_after_some_bytes(self):
+        self.proxy.lose_answer(after=3)
+        self.assertEqual(self.ask(*self.connect()), b"ans")
+
+    def test_what_is_held_comes_when_it_is_released(self):
+        client, server = self.connect()
+        self.proxy.hold()
+        client.sendall(b"question")
+        server.settimeout(0.05)
+        with self.assertRaises(TimeoutError):  # Its text is the system's.
+            server.recv(100)
+        self.proxy.release()
+        server.settimeout(TIMEOUT)
+        self.assertEqual(server.recv(100), b"question")
+
+    def test_connections_are_cut_and_refused(self):
+        client, server = self.connect()
+        self.proxy.refuse()
+        self.assertEqual(client.recv(100), b"")
+        self.assertEqual(server.recv(100), b"")
+        with socket.create_connection(("127.0.0.1", self.proxy.port)) as other:
+            self.assertEqual(other.recv(100), b"")
+        self.proxy.accept()
+        self.assertEqual(self.ask(*self.connect()), b"answer")
+
+    def test_a_client_whose_server_is_away_is_refused(self):
+        self.listener.close()
+        with socket.create_connection(("127.0.0.1", self.proxy.port)) as client:
+            self.assertEqual(client.recv(100), b"")
+
+    def test_it_leaves_no_thread(self):
+        before = threading.active_count()
+        proxy = Proxy(self.listener.getsockname())
+        proxy.stop()
+        self.assertEqual(threading.active_count(), before)
