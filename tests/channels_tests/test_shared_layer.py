@@ -55,9 +55,15 @@ class SharedLayerTestCase(SimpleTestCase):
     def until_waiting(self, layer, name, count=1):
         """Return when readers wait for a channel and one of them listens."""
         bell = layer._owner.bell
+
+        def waits():
+            queue = self.world.queues.get(name)
+            enlisted = len(bell._lines.get(name, ())) >= count
+            return enlisted and bell._leader is not None and queue and queue.waiting
+
         with bell.wanted:
             # Nothing tells that a thread has fallen asleep: look again and again.
-            while len(bell._lines.get(name, ())) < count or bell._leader is None:
+            while not waits():
                 bell.wanted.wait(0.001)
 
 

@@ -73,7 +73,8 @@ class Courier:
         Return the result of a function, called in the thread.
 
         If the caller is cancelled, the function runs all the same, and then
-        ``undo`` with its result.
+        ``undo`` with its result, a list. So it is when the loop stands still;
+        the caller gets an empty list as it goes on.
         """
         call = _Call(function, args, undo)
         self._submit(call)
@@ -126,6 +127,10 @@ class Courier:
             calls[0].run()
         loops = {}
         for call in calls:
+            if call.undo is not None and not call.loop.is_running():
+                # It may stand still for long: whoever waits there looks again.
+                self._undo(call)
+                call.result = []
             if call.finish():
                 loops.setdefault(call.loop, []).append(call)
             else:
