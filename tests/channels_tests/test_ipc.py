@@ -18,9 +18,8 @@ class LMDBStoreTests(IPCTests, StoreTests, SimpleTestCase):
 
 
 class IPCConformanceTests(IPCTests, ChannelLayerConformanceTests, SimpleTestCase):
-    def get_layer(self, **options):
+    layer_class = IPCChannelLayer
+
+    def get_options(self):
         # Each form begins with an empty layer.
-        path = tempfile.mkdtemp(dir=self.path)
-        layer = IPCChannelLayer(path=path, **options)
-        self.addCleanup(layer.close)
-        return layer
+        return {"path": tempfile.mkdtemp(dir=self.path)}

@@ -49,7 +49,7 @@ class Ringer:
             return path
         return f"{DESCRIPTORS}/{self._descriptor}/{os.path.basename(path)}"
 
-    def ring(self, path, names=()):
+    def ring(self, path, names):
         """Ring a process for queues; return whether it is there to hear it."""
         for data in _split(names):
             try:
@@ -74,19 +74,24 @@ class Bell:
 
     def __init__(self, ringer, path):
         self._path = path
-        self._ringer = ringer
+        self._backlog = _read_backlog()
         # One thread at a time listens, or closes.
         self._listening = threading.Lock()
-        self._backlog = _read_backlog()
+        self._closed = False
+        # What interrupts goes in at one end, and what listens waits at the other.
+        self._awaken, self._asleep = socket.socketpair()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
+        self._sockets = (self._awaken, self._asleep, self._socket)
         self._poll = select.poll()
-        self._poll.register(self._socket, select.POLLIN)
+        for listening in self._sockets:
+            listening.setblocking(False)
+        for heard in (self._asleep, self._socket):
+            self._poll.register(heard, select.POLLIN)
         place.unlink(path)
         try:
             self._socket.bind(ringer.address(path))
         except BaseException:
-            self._socket.close()
+            self.let_go()
             raise
 
     def listen(self, timeout):
@@ -96,34 +101,41 @@ class Bell:
         names = []
         rings = 0
         with self._listening:
-            if self._socket.fileno() < 0:
+            if self._closed:
                 return names, False
-            self._poll.poll(math.ceil(max(timeout, 0) * 1000))
+            ready = self._poll.poll(math.ceil(max(timeout, 0) * 1000))
             try:
+                if len(ready) == 2 or ready and ready[0][0] != self._socket.fileno():
+                    self._asleep.recv(MAX_RING)
                 while rings <= self._backlog:
                     data = self._socket.recv(MAX_RING)
                     rings += 1
-                    if data:
-                        names += data.decode("ascii").split("\n")
+                    names += data.decode("ascii").split("\n")
             except BlockingIOError:
                 pass
         return names, rings >= self._backlog
 
     def interrupt(self):
         """End listen()."""
-        # If it is full of rings, listen() ends by those.
-        self._ringer.ring(self._path)
+        try:
+            self._awaken.send(b"!")
+        except OSError:
+            # Interrupted so often that no more fits, or closed.
+            pass
 
     def close(self):
         """Close the bell. It is not rung any more."""
+        self._closed = True
         self.interrupt()
         with self._listening:
             place.unlink(self._path)
-            self._socket.close()
+            self.let_go()
 
     def let_go(self):
-        """Close the socket, which goes on to be the parent's in a forked child."""
-        self._socket.close()
+        """Close the sockets, which go on to be the parent's in a forked child."""
+        self._closed = True
+        for kept in self._sockets:
+            kept.close()
 
 
 def _split(names):

@@ -17,6 +17,7 @@ from itertools import starmap
 from django.channels.exceptions import LayerUnavailable
 
 from . import place
+from .bells import Ringer
 
 # By how much of its size the map grows, for once, to take from what is full.
 RESERVE_PARTS = 8
@@ -54,8 +55,10 @@ class Environment:
         self.size = size
         # What tells one file from another that replaced it; None while closed.
         self.identity = None
-        # The directory of the file, and of all that belongs to it.
+        # The directory of the file, and of all that belongs to it, and what rings
+        # the processes that have their bells there.
         self.directory = None
+        self.ringer = None
         # Reentrant: a signal handler or a finalizer may use a layer, too.
         self._lock = threading.RLock()
         self._users = set()
@@ -182,6 +185,11 @@ class Environment:
 
     def _open(self):
         env, self.directory = place.open_environment(self.path, self.size)
+        try:
+            self.ringer = Ringer(self.directory)
+        except BaseException:
+            env.close()
+            raise
         self._env = env
         self._begin = partial(env.begin, write=True)
         self._map_size = env.info()["map_size"]
@@ -192,6 +200,7 @@ class Environment:
         identity, self.identity = self.identity, None
         if env is not None:
             self._begin = None
+            self.ringer.close()
             env.close()
         if error is not None and identity is not None:
             place.replace(self.path, self.directory, identity, error)

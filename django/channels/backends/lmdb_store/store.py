@@ -13,7 +13,7 @@ from django.channels.exceptions import LayerUnavailable
 
 from ..shared.store import Store
 from . import care, groups, place, processes, queues
-from .bells import Bell, Ringer
+from .bells import Bell
 from .environment import share
 from .transaction import Transaction
 
@@ -46,7 +46,6 @@ class LMDBStore(Store):
 
     def _forget_place(self):
         self._environment = None
-        self._ringer = None
         self._bell = None
 
     def clock(self):
@@ -176,18 +175,16 @@ class LMDBStore(Store):
         is still its, and messages for it wait until the store is opened again.
         """
         with self._lock:
-            environment, ringer, bell = self._environment, self._ringer, self._bell
+            environment, bell = self._environment, self._bell
             self._forget_place()
             self._waiting.clear()
             if bell is not None:
                 bell.close()
-            if ringer is not None:
-                ringer.close()
             if environment is not None:
                 environment.release(self)
 
     def leave(self):
-        bell, ringer, life = self._bell, self._ringer, self._life
+        bell, life = self._bell, self._life
         self._forget_place()
         self._life = None
         self._lock = threading.RLock()
@@ -195,8 +192,6 @@ class LMDBStore(Store):
         for kept in (bell, life):
             if kept is not None:
                 kept.let_go()
-        if ringer is not None:
-            ringer.close()
 
     # Steps.
 
@@ -212,7 +207,7 @@ class LMDBStore(Store):
         environment = self._environment or self._open()
         result, step = environment.run(body, makes_room)
         if step.rings:
-            self._ring(step.rings)
+            self._ring(environment, step.rings)
         if step.made:
             self._made += step.made
             if self._made >= care.SWEEP_EVERY:
@@ -226,12 +221,11 @@ class LMDBStore(Store):
             found, key = self._run(queues.list_some, key, self.expiry, makes_room=True)
             yield from found
 
-    def _ring(self, rings):
-        environment, ringer = self._environment, self._ringer
+    def _ring(self, environment, rings):
         for number, names in rings.items():
             path = processes.bell_path(environment.directory, number)
-            if not ringer.ring(path, names):
-                self._bury(number)
+            if not environment.ringer.ring(path, names):
+                self._bury(environment, number)
                 for name in names:
                     self._run(queues.pass_on, name, 0, makes_room=True)
 
@@ -245,8 +239,6 @@ class LMDBStore(Store):
             if self._environment is None:
                 environment = share(self.path, self.size)
                 environment.acquire(self)
-                with _as_unavailable():
-                    self._ringer = Ringer(environment.directory)
                 self._environment = environment
             return self._environment
 
@@ -255,30 +247,34 @@ class LMDBStore(Store):
 
     def _join(self):
         """Have this process be one of the store's; return its number."""
-        if self._bell is not None:
-            return self._life.number
+        life = self._life
+        if self._bell is not None and life is not None:
+            return life.number
         with self._lock:
             environment = self._open()
             if self._bell is None:
                 known = self._run(processes.known)
                 with _as_unavailable(), place.door(environment.path):
                     processes.delete_leftovers(environment.directory, known)
-                    bell = self._install(environment.directory)
+                    bell = self._install(environment)
                 self._run(processes.enter, self._life.number)
                 self._bell = bell
             return self._life.number
 
-    def _install(self, directory):
+    def _install(self, environment):
         if self._life is None:
-            self._life = processes.Life(directory)
-        path = processes.bell_path(directory, self._life.number)
-        return Bell(self._ringer, path)
+            self._life = processes.Life(environment.directory)
+        number = self._life.number
+        path = processes.bell_path(environment.directory, number)
+        return Bell(environment.ringer, path)
 
     def _is_known(self, number):
         """Return whether others see this process, and it sees what they do."""
         environment = self._open()
+        life = self._life
         return (
-            self._life.is_seen()
+            life is not None
+            and life.is_seen()
             and environment.is_current()
             and self._run(Transaction.lives, number)
         )
@@ -294,7 +290,8 @@ class LMDBStore(Store):
             self._run(processes.leave, number)
             bell, self._bell = self._bell, None
             life, self._life = self._life, None
-            bell.close()
+            if bell is not None:
+                bell.close()
             life.end()
             self._waiting.clear()
             self._join()
@@ -302,16 +299,15 @@ class LMDBStore(Store):
     # Other processes.
 
     def _look_after_others(self):
+        environment = self._open()
         known = self._run(processes.known)
-        directory = self._environment.directory
         for number in processes.neighbors(known, self._number()):
-            if processes.is_dead(directory, number):
-                self._bury(number)
+            self._bury(environment, number)
         self._sweep()
 
-    def _bury(self, number):
+    def _bury(self, environment, number):
         """Remove what a process left, unless it lives."""
-        directory = self._environment.directory
+        directory = environment.directory
         if processes.is_dead(directory, number):
             self._run(processes.leave, number, makes_room=True)
             processes.delete_files(directory, number)
