@@ -13,6 +13,3 @@ class RemoteLayerTests(ChannelLayerConformanceTests, SimpleTestCase):
         server = LayerServer()
         self.addCleanup(server.close)
         return {"address": server.address}
-
-    # The bridge gives messages to a loop that stands still, and cannot know.
-    test_a_closed_loop_does_not_keep_a_message = None

@@ -20,7 +20,7 @@ class ForkTests(ConformanceBase):
     @cites("CL-49", "no message of the parent is received twice")
     @cites("CL-49", "A layer that spans no processes is empty there.")
     def test_a_message_of_the_parent_is_received_by_one_of_them(self):
-        layer = self.make_layer()
+        layer = self.make_layer(capacity=10)
         for n in range(10):
             layer.send("a", {"n": n})
         child = self.in_fork(layer, work.drain, ["a"])

@@ -49,7 +49,7 @@ class ReceivingTests(ConformanceBase):
             self.receive_all(layer, names)
 
     @cites("CL-27", "must return a list of at most limit pairs")
-    @both_forms()
+    @both_forms(capacity=10)
     def test_a_batch_has_at_most_as_many_messages_as_asked_for(self, layer):
         layer.send_batch([("a?b", {"n": n}) for n in range(10)])
         received = []

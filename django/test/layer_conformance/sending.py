@@ -65,7 +65,7 @@ class SendingTests(ConformanceBase):
         self.assertEqual(self.receive_all(layer, ["a"]), [{"n": 1}])
 
     @cites("CL-17", "must send (channel, message) pairs in their order")
-    @both_forms()
+    @both_forms(capacity=10)
     def test_a_batch_is_sent_in_order(self, layer):
         batch = [("a?b" if n % 2 else "inbox!c", {"n": n}) for n in range(20)]
         self.assertEqual(layer.send_batch(batch), [None] * 20)

@@ -108,7 +108,7 @@ class WaitingTests(ConformanceBase):
 
     @cites("CL-22", "several messages end the waits of as many readers")
     def test_several_readers_get_a_message_each(self):
-        layer = self.make_layer()
+        layer = self.make_layer(capacity=10)
         pool = self.pool(4)
 
         async def main():

@@ -119,6 +119,8 @@ def join(layer, group, prefix, count, ready):
     received = []
     while (pair := layer.receive([prefix], **WAIT))[1] != END:
         received.append(list(pair))
+    # What it counted of the members is known to all then.
+    layer.close()
     return received
 
 
