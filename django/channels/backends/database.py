@@ -1,0 +1,103 @@
+"""
+The channel layer in a database that Django uses, over connections of its own.
+
+In: CHANNEL_LAYERS. Out: sql_store/, which is the store for shared/layer.py.
+"""
+
+import os
+import re
+
+from django.channels.exceptions import InvalidChannelLayerError
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from .shared.layer import SharedChannelLayer
+from .sql_store.mysql import MySQL
+from .sql_store.postgresql import PostgreSQL
+from .sql_store.sqlite import SQLite
+from .sql_store.store import SQLStore
+
+# {vendor of a connection: its dialect}
+DIALECTS = {"sqlite": SQLite, "postgresql": PostgreSQL, "mysql": MySQL}
+
+# Names of tables begin with the option ``table``: they have to fit everywhere.
+_table_re = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}\Z")
+
+
+class DatabaseChannelLayer(SharedChannelLayer):
+    """
+    A channel layer in SQLite, PostgreSQL, MySQL or MariaDB.
+
+    ``using`` is the alias of a database and ``table`` the begin of the names of
+    the layer's tables. On SQLite they are in a file of their own, at ``path`` or
+    beside the database's.
+    """
+
+    def __init__(
+        self,
+        *args,
+        using=DEFAULT_DB_ALIAS,
+        table="django_channels",
+        path=None,
+        **kwargs,
+    ):
+        self.using = using
+        self._table = _check_table(table)
+        self._path = _check_path(path)
+        self._check_database()
+        super().__init__(*args, **kwargs)
+
+    def make_store(self):
+        return SQLStore(self._make_dialect(), self.using, self._table, self.expiry)
+
+    def create_tables(self):
+        """Make the tables of the layer where they are missing."""
+        self._store.create_tables()
+
+    def creation_sql(self):
+        """Return the statements of create_tables()."""
+        return self._store.tables.creation()
+
+    def _make_dialect(self):
+        wrapper = connections.create_connection(self.using)
+        return DIALECTS[wrapper.vendor](wrapper, self._path)
+
+    def _check_database(self):
+        if self.using not in connections.settings:
+            raise InvalidChannelLayerError(
+                f"using must be an alias of DATABASES, not {self.using!r}."
+            )
+        try:
+            vendor = connections.create_connection(self.using).vendor
+        except ImproperlyConfigured as error:
+            raise InvalidChannelLayerError(
+                f"The database {self.using!r} cannot be used: {error}"
+            ) from error
+        if vendor not in DIALECTS:
+            raise InvalidChannelLayerError(
+                f"The database {self.using!r} is {vendor}; a channel layer needs "
+                f"{', '.join(DIALECTS)}."
+            )
+        if self._path is not None and vendor != "sqlite":
+            raise InvalidChannelLayerError(
+                f"path is for SQLite; the database {self.using!r} is {vendor}."
+            )
+
+
+def _check_table(table):
+    if not isinstance(table, str) or not _table_re.match(table):
+        raise InvalidChannelLayerError(
+            "table must be a name of up to 40 ASCII letters, digits and underscores, "
+            f"not {table!r}."
+        )
+    return table
+
+
+def _check_path(path):
+    if path is None:
+        return None
+    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+        raise InvalidChannelLayerError(
+            f"path must be the path of a file, not {path!r}."
+        )
+    return os.fspath(path)

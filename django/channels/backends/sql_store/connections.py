@@ -1,0 +1,370 @@
+"""
+The store's own connections: opened at first use, shared by threads, closed at forks.
+
+In: steps of store.py, each a function that is given a Step. Out: the driver's
+connections. They are never those of the application, so that no rollback of a
+view touches a message; and never used through Django's cursors, which refuse
+threads with a running event loop and log what is sent.
+"""
+
+import asyncio
+import copy
+import os
+import threading
+import weakref
+
+from django.channels.exceptions import LayerUnavailable
+from django.db import connections
+
+from .dialects import LOCK_SECONDS
+from .testing import DeletionWatch, in_tests
+
+# How often a transaction is repeated that failed for another one.
+MAX_CONFLICTS = 10
+
+# The pools whose connections have to be closed before a fork.
+_pools = weakref.WeakSet()
+# Connections of parent processes: closing them would be seen by the parent.
+_inherited = []
+
+
+class Step:
+    """One transaction."""
+
+    __slots__ = ("cursor", "rings", "_compile", "_clock", "_now")
+
+    def __init__(self, cursor, tables, dialect):
+        self.cursor = cursor
+        # What is done after the commit: (process, host, address, queue), …
+        self.rings = []
+        self._compile = tables.compile
+        self._clock = dialect.now
+        self._now = None
+
+    @property
+    def now(self):
+        """The time of the store in microseconds, the same for a whole step."""
+        if self._now is None:
+            self._now = self._clock(self.cursor)
+        return self._now
+
+    def execute(self, sql, values=()):
+        """Execute a statement; return how many rows it changed."""
+        self.cursor.execute(self._compile(sql), values)
+        return self.cursor.rowcount
+
+    def execute_many(self, sql, rows):
+        """Execute a statement for each row of values."""
+        self.cursor.executemany(self._compile(sql), rows)
+
+    def rows(self, sql, values=()):
+        """Return the rows of a query."""
+        self.cursor.execute(self._compile(sql), values)
+        return self.cursor.fetchall()
+
+    def row(self, sql, values=()):
+        """Return the first row of a query, or None."""
+        self.cursor.execute(self._compile(sql), values)
+        return self.cursor.fetchone()
+
+
+class Connection:
+    """A connection of the driver, with its cursor."""
+
+    def __init__(self, raw, cursor):
+        self.raw = raw
+        self.cursor = cursor
+
+
+class Pool:
+    """The connections of one store."""
+
+    def __init__(self, dialect, tables, using, set_up):
+        self.dialect = dialect
+        self._tables = tables
+        self._using = using
+        # Called with the cursor of each new connection.
+        self._set_up = set_up
+        self._name = None
+        # What notices that the test database is deleted, and whether it was.
+        self._watch = None
+        self._ended = False
+        self._free = []
+        self._count = 0
+        self._changed = threading.Condition(threading.Lock())
+        if dialect.has_own_file:
+            _pools.add(self)
+
+    # Steps.
+
+    def run(self, work, *args):
+        """Return ``work(step, *args)`` and what it left to ring, in a transaction."""
+        for attempt in range(MAX_CONFLICTS):
+            with self.errors():
+                connection = self._begin()
+            step = Step(connection.cursor, self._tables, self.dialect)
+            try:
+                result = work(step, *args)
+                connection.cursor.execute("COMMIT")
+            except BaseException as error:
+                self._roll_back(connection)
+                if attempt + 1 < MAX_CONFLICTS and self.dialect.is_conflict(error):
+                    continue
+                self._raise(error)
+            self._release(connection)
+            return result, step.rings
+
+    def read(self, work, *args):
+        """Return ``work(step, *args)``, one query that needs no transaction."""
+        with self.errors():
+            connection = self._acquire()
+            try:
+                step = Step(connection.cursor, self._tables, self.dialect)
+                result = work(step, *args)
+            except BaseException:
+                self._discard(connection)
+                raise
+            self._release(connection)
+            return result
+
+    def _begin(self):
+        connection = self._acquire()
+        try:
+            self.dialect.begin(connection.cursor)
+        except self.dialect.driver.Error as error:
+            self._discard(connection)
+            if self.dialect.has_one_writer and "locked" in str(error):
+                raise
+        except BaseException:
+            self._discard(connection)
+            raise
+        else:
+            return connection
+        # It was idle, and its server went away. Nothing was done yet.
+        self._discard_free()
+        connection = self._acquire()
+        try:
+            self.dialect.begin(connection.cursor)
+        except BaseException:
+            self._discard(connection)
+            raise
+        return connection
+
+    def _roll_back(self, connection):
+        try:
+            connection.cursor.execute("ROLLBACK")
+        except Exception:
+            self._discard(connection)
+        else:
+            self._release(connection)
+
+    # Errors.
+
+    def errors(self):
+        """Return a context in which the driver's errors become LayerUnavailable."""
+        return _Errors(self._raise)
+
+    def _raise(self, error):
+        """Raise an error of the driver as a LayerUnavailable, and others as they are."""
+        driver = self.dialect.driver
+        if not isinstance(error, (driver.Error, driver.InterfaceError)):
+            raise error
+        place = self.dialect.place()
+        if self.dialect.is_missing_table(error):
+            raise LayerUnavailable(
+                f"The {place} has no tables {self._tables.prefix}_…: run manage.py "
+                "createchanneltable."
+            ) from None
+        raise LayerUnavailable(
+            f"The {place} is not available: {self.dialect.explain(error)}"
+        ) from error
+
+    # Connections.
+
+    def open(self):
+        """Return a new connection of the driver, for the caller to close."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return self._connect()
+        # Django does not connect where an event loop runs.
+        return _in_thread(self._connect)
+
+    def _connect(self):
+        settings = copy.deepcopy(connections.settings[self._using])
+        wrapper = self.dialect.wrapper
+        wrapper = type(wrapper)(self.dialect.settings(settings), self._using)
+        try:
+            wrapper.connect()
+        except wrapper.Database.Error:
+            raise
+        except Exception as error:
+            # Django's own classes have the driver's error as their cause.
+            if isinstance(error.__cause__, wrapper.Database.Error):
+                raise error.__cause__ from None
+            raise
+        raw, wrapper.connection = wrapper.connection, None
+        try:
+            self.dialect.prepare(raw)
+        except BaseException:
+            raw.close()
+            raise
+        return raw
+
+    def _acquire(self):
+        with self._changed:
+            self._check_name_locked()
+            while not self._free and self._count >= self.dialect.max_connections:
+                if not self._changed.wait(LOCK_SECONDS):
+                    raise LayerUnavailable(
+                        f"All connections to the {self.dialect.place()} have been in "
+                        f"use for {LOCK_SECONDS} s."
+                    )
+            while self._free:
+                connection = self._free.pop()
+                if not self.dialect.is_stale(connection.raw):
+                    return connection
+                self._close_locked(connection)
+            self._count += 1
+        try:
+            raw = self.open()
+            connection = Connection(raw, self.dialect.cursor(raw))
+            self._set_up(connection.cursor)
+        except BaseException:
+            with self._changed:
+                self._count -= 1
+                self._changed.notify()
+            raise
+        return connection
+
+    def _release(self, connection):
+        with self._changed:
+            self._free.append(connection)
+            self._changed.notify()
+
+    def _discard(self, connection):
+        with self._changed:
+            self._close_locked(connection)
+            self._changed.notify()
+
+    def _discard_free(self):
+        with self._changed:
+            while self._free:
+                self._close_locked(self._free.pop())
+            self._changed.notify_all()
+
+    def _close_locked(self, connection):
+        self._count -= 1
+        try:
+            connection.raw.close()
+        except Exception:
+            # It is gone already.
+            pass
+
+    def _check_name_locked(self):
+        """Go along with a test runner that puts another database in place."""
+        name = connections.settings[self._using]["NAME"]
+        if name != self._name:
+            if self._ended:
+                raise LayerUnavailable(f"The test database {self._name!r} is gone.")
+            self._name = name
+            self.dialect.change_name(name)
+            while self._free:
+                self._close_locked(self._free.pop())
+            if in_tests() and not self.dialect.has_own_file:
+                kind = type(self.dialect.wrapper)
+                self._watch = DeletionWatch(kind, name, self._before_deletion)
+
+    def _before_deletion(self, for_good):
+        self._ended = for_good
+        self.close()
+
+    def make(self, function):
+        """Call a function with a cursor of a connection that is not set up."""
+        with self._changed:
+            self._check_name_locked()
+        with self.errors():
+            raw = self.open()
+            try:
+                function(self.dialect.cursor(raw))
+            finally:
+                raw.close()
+
+    # The ends.
+
+    def close(self):
+        """Close the connections that nobody uses just now."""
+        self._discard_free()
+
+    def leave(self):
+        """Forget, in a forked child, connections that are the parent's."""
+        for connection in self._free:
+            self.lose(connection.raw)
+        self._free = []
+
+    def lose(self, raw):
+        """Keep a connection of the parent from being closed by the child."""
+        _inherited.append(raw)
+
+    def hold(self):
+        """Close all connections before a fork, and let none be opened."""
+        self._changed.acquire()
+        self._changed.wait_for(lambda: len(self._free) == self._count, LOCK_SECONDS)
+        while self._free:
+            self._close_locked(self._free.pop())
+
+    def let_go(self):
+        """Let connections be opened again after hold()."""
+        self._changed.release()
+
+
+class _Errors:
+    """Turns the driver's errors into LayerUnavailable."""
+
+    def __init__(self, convert):
+        self._convert = convert
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, kind, error, traceback):
+        if error is not None:
+            self._convert(error)
+
+
+def _in_thread(function):
+    """Return the result of a function that ran in a thread of its own."""
+    results = []
+
+    def run():
+        try:
+            results.append((function(), None))
+        except BaseException as error:
+            results.append((None, error))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    ((result, error),) = results
+    if error is not None:
+        raise error
+    return result
+
+
+def _before_fork():
+    for pool in list(_pools):
+        pool.hold()
+        _held.append(pool)
+
+
+def _after_fork():
+    while _held:
+        _held.pop().let_go()
+
+
+_held = []
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+    )

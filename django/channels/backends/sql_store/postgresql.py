@@ -1,0 +1,94 @@
+"""
+PostgreSQL: unlogged tables, the server's clock, LISTEN/NOTIFY.
+
+Unlogged tables cost no log, keep their rows over a restart and lose them in a
+crash, as a whole. So nothing comes back that was taken before, and a process
+sees the loss by its own lease, which is gone with the rest.
+"""
+
+import select
+
+from .dialects import LOCK_SECONDS, Dialect
+
+# States of the server's errors.
+CONFLICTS = ("40001", "40P01")
+NO_SUCH_TABLE = ("42P01", "42883")
+
+
+class PostgreSQL(Dialect):
+    """See Dialect."""
+
+    display_name = "PostgreSQL"
+    waking = "notified by the database"
+    can_notify = True
+    table_kind = "UNLOGGED TABLE"
+    types = Dialect.types | {"blob": "bytea"}
+    now_sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        # Is the driver psycopg 3?
+        self._is_psycopg3 = hasattr(self.driver, "pq")
+
+    def table_options(self, name):
+        # Rows live for milliseconds: leave room for their successors, and clear
+        # up often.
+        return " WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05)"
+
+    def settings(self, settings):
+        options = {"connect_timeout": 10, **settings["OPTIONS"]}
+        for name in ("pool", "isolation_level", "server_side_binding"):
+            options.pop(name, None)
+        return {**super().settings(settings), "OPTIONS": options}
+
+    def begin_making(self, cursor):
+        self.begin(cursor)
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('django_channels'))")
+
+    def prepare(self, connection):
+        milliseconds = 1000 * LOCK_SECONDS
+        with self.cursor(connection) as cursor:
+            for name in ("lock_timeout", "idle_in_transaction_session_timeout"):
+                cursor.execute(f"SET {name} = {milliseconds}")
+            cursor.execute("SET synchronous_commit = off")
+
+    def cursor(self, connection):
+        if not self._is_psycopg3:
+            return connection.cursor()
+        # Not Django's, which writes the values into the statement.
+        return self.driver.Cursor(connection)
+
+    def is_stale(self, connection):
+        # Nothing comes on an idle connection but the server's farewell.
+        poll = select.poll()
+        poll.register(connection.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
+    def notify(self, step, process, queue):
+        step.execute("SELECT pg_notify(%s, %s)", (self.listening_name(process), queue))
+
+    def listening_name(self, process):
+        """Return the name of the notifications for a process."""
+        return f"channels_{process}"
+
+    def notifications(self, connection):
+        """Return the payloads of the notifications that have come."""
+        if self._is_psycopg3:
+            connection.pgconn.consume_input()
+            payloads = []
+            while (notify := connection.pgconn.notifies()) is not None:
+                payloads.append(notify.extra.decode())
+            return payloads
+        connection.poll()
+        payloads = [notify.payload for notify in connection.notifies]
+        connection.notifies.clear()
+        return payloads
+
+    def is_conflict(self, error):
+        return self._state(error) in CONFLICTS
+
+    def is_missing_table(self, error):
+        return self._state(error) in NO_SUCH_TABLE
+
+    def _state(self, error):
+        return getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)

@@ -1,0 +1,86 @@
+"""
+Whether the tables are there and are ours, and making them.
+
+In: each new connection of connections.py; createchanneltable. Out: the SQL of
+tables.py. In a file of its own, and while tests run, the tables make themselves.
+"""
+
+from django.channels.exceptions import LayerUnavailable
+
+from .tables import VERSION
+from .testing import in_tests
+
+
+class Schema:
+    """The tables as they are found."""
+
+    def __init__(self, dialect, tables):
+        self._dialect = dialect
+        self._tables = tables
+
+    def check(self, cursor):
+        """
+        Raise the driver's error if there are no tables, LayerUnavailable if others.
+
+        Where the tables make themselves, make them instead.
+        """
+        if not (self._dialect.has_own_file or in_tests()):
+            if self._find(cursor) != self._expected():
+                raise LayerUnavailable(
+                    f"The tables {self._tables.prefix}_… in the "
+                    f"{self._dialect.place()} are of another version: run manage.py "
+                    "createchanneltable."
+                )
+            return
+        if not self.is_there(cursor):
+            self.make(cursor)
+
+    def is_there(self, cursor):
+        """Return whether the tables are there, and are what they have to be."""
+        try:
+            return self._find(cursor) == self._expected()
+        except self._dialect.driver.Error as error:
+            if not self._dialect.is_missing_table(error):
+                raise
+            return False
+
+    def make(self, cursor):
+        """Make the tables; leave them if another process just did."""
+        self._dialect.begin_making(cursor)
+        try:
+            cursor.execute("SAVEPOINT made")
+            if not self.is_there(cursor):
+                cursor.execute("ROLLBACK TO SAVEPOINT made")
+                for statement in self.statements():
+                    cursor.execute(statement)
+                cursor.execute(*self._mark())
+        except BaseException:
+            cursor.execute("ROLLBACK")
+            raise
+        else:
+            cursor.execute("COMMIT")
+        finally:
+            self._dialect.end_making(cursor)
+
+    def statements(self):
+        """Return what makes the tables, in place of others of their names."""
+        return self._tables.deletion() + self._tables.creation()
+
+    def _find(self, cursor):
+        cursor.execute(
+            self._tables.compile("SELECT value FROM {meta} WHERE name = %s"),
+            ("version",),
+        )
+        found = cursor.fetchone()
+        return found and found[0]
+
+    def _expected(self):
+        return f"{VERSION} {self._dialect.era()}".strip()
+
+    def _mark(self):
+        """Return the statement that says that all is there."""
+        sql = self._tables.compile(
+            "INSERT INTO {meta} (name, value, number) "
+            "VALUES (%s, %s, 0), ('pruned', '', 0)"
+        )
+        return sql, ("version", self._expected())
