@@ -1,6 +1,6 @@
 """System checks of CHANNEL_LAYERS, their routings, and CHANNEL_LIMITS."""
 
-from django.channels.exceptions import ChannelsError
+from django.channels.exceptions import ChannelsError, LayerUnavailable
 from django.channels.layers import channel_layers
 from django.channels.limits import limit_error
 from django.conf import settings
@@ -12,7 +12,11 @@ TAG = "channels"
 
 @register(TAG)
 def check_layers(app_configs=None, **kwargs):
-    """Check that every layer can be built and its routing be loaded."""
+    """
+    Check that every layer can be built and its routing be loaded.
+
+    No store is asked: this runs with every command.
+    """
     if not isinstance(settings.CHANNEL_LAYERS, dict):
         return [
             Error(
@@ -39,7 +43,36 @@ def _check_layer(alias):
                 id="channels.E002",
             )
         ]
-    return []
+    return layer.check()
+
+
+@register(TAG, deploy=True)
+def check_stores(app_configs=None, **kwargs):
+    """Check that every layer is reachable and its store has good settings."""
+    aliases = channel_layers if isinstance(settings.CHANNEL_LAYERS, dict) else ()
+    return [error for alias in aliases for error in _check_store(alias)]
+
+
+def _check_store(alias):
+    try:
+        # Not the one in use: it stays as it is.
+        layer = channel_layers.make_backend(alias)
+    except ChannelsError:
+        # See check_layers().
+        return []
+    known = layer.check()
+    try:
+        return [error for error in layer.check(reach=True) if error not in known]
+    except LayerUnavailable as error:
+        return [
+            Error(
+                f"Channel layer {layer} cannot be reached: {error}",
+                hint=f"Start its store, or correct CHANNEL_LAYERS[{alias!r}].",
+                id="channels.E005",
+            )
+        ]
+    finally:
+        layer.close()
 
 
 @register(TAG)

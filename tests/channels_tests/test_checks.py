@@ -1,10 +1,12 @@
 from io import StringIO
 
+from django.channels.backends.memory import MemoryChannelLayer
 from django.channels.checks import check_layers, check_limits
-from django.channels.exceptions import InvalidLimitError
+from django.channels.exceptions import InvalidLimitError, LayerUnavailable
 from django.channels.limits import DEFAULT_LIMITS, get_limits
-from django.core.checks import run_checks
+from django.core.checks import Warning, run_checks
 from django.core.management import CommandError, call_command
+from django.core.management.base import SystemCheckError
 from django.test import SimpleTestCase, override_settings
 
 from .layers import MEMORY, SpanningLayer, layer_settings
@@ -46,6 +48,82 @@ class LayerCheckTests(SimpleTestCase):
         routing = {"a b": f"{__name__}.LayerCheckTests"}
         layers = {"default": {"BACKEND": MEMORY, "ROUTING": routing}}
         self.assertError(layers, "channels.E002", "'a b' is not a valid name")
+
+
+class CheckedLayer(MemoryChannelLayer):
+    """A layer with something wrong in its options, and maybe in its store."""
+
+    def __init__(self, address="host", **options):
+        super().__init__(**options)
+        self.address = address
+        self.closed = False
+        made.append(self)
+
+    def check(self, reach=False):
+        messages = [Warning("Bad option.", id="mine.W001")]
+        if reach:
+            if self.address == "nowhere":
+                raise LayerUnavailable("nowhere:6379 refuses connections.")
+            messages.append(Warning("Bad setting.", id="mine.W002"))
+        return messages
+
+    def close(self):
+        super().close()
+        self.closed = True
+
+
+made = []
+
+
+class StoreCheckTests(SimpleTestCase):
+    """The checks of what is behind a layer run with --deploy."""
+
+    def setUp(self):
+        made.clear()
+
+    def run_checks(self, deploy, **config):
+        layers = layer_settings(backend=f"{__name__}.CheckedLayer", **config)
+        with override_settings(CHANNEL_LAYERS=layers):
+            return run_checks(tags=["channels"], include_deployment_checks=deploy)
+
+    def test_a_layers_own_messages_are_those_of_the_check(self):
+        self.assertEqual([e.id for e in self.run_checks(False)], ["mine.W001"])
+
+    def test_a_store_is_asked_with_deploy_only(self):
+        self.assertEqual(
+            [e.id for e in self.run_checks(True)], ["mine.W001", "mine.W002"]
+        )
+        self.assertEqual(len(self.run_checks(False, address="nowhere")), 1)
+
+    def test_a_store_that_does_not_answer_is_an_error(self):
+        errors = self.run_checks(True, address="nowhere")
+        self.assertEqual([e.id for e in errors], ["mine.W001", "channels.E005"])
+        self.assertEqual(
+            errors[1].msg,
+            f"Channel layer default ({__name__}.CheckedLayer) cannot be reached: "
+            "nowhere:6379 refuses connections.",
+        )
+        self.assertEqual(
+            errors[1].hint, "Start its store, or correct CHANNEL_LAYERS['default']."
+        )
+
+    def test_what_was_asked_is_closed(self):
+        for address in ("host", "nowhere"):
+            self.run_checks(True, address=address)
+            self.assertIs(made[-1].closed, True)
+
+    def test_the_command_asks_with_deploy_only(self):
+        layers = layer_settings(backend=f"{__name__}.CheckedLayer", address="nowhere")
+        with override_settings(CHANNEL_LAYERS=layers):
+            call_command("check", "--tag=channels", stderr=StringIO())
+            with self.assertRaisesMessage(SystemCheckError, "(channels.E005)"):
+                call_command("check", "--tag=channels", "--deploy", stderr=StringIO())
+
+    def test_wrong_settings_are_reported_once(self):
+        for layers in (7, {"default": {"BACKEND": "no.such.Layer", "ROUTING": []}}):
+            with override_settings(CHANNEL_LAYERS=layers):
+                errors = run_checks(tags=["channels"], include_deployment_checks=True)
+            self.assertEqual([e.id for e in errors], ["channels.E001"])
 
 
 class LimitTests(SimpleTestCase):
