@@ -26,7 +26,7 @@ ATTEMPTS = 4
 
 # The environments of this process, by directory.
 _environments = weakref.WeakValueDictionary()
-_registry_lock = threading.Lock()
+_registry_lock = threading.RLock()
 
 # Arguments for starmap() to call something without any.
 _ONCE = ((),)
@@ -224,24 +224,30 @@ _forking = []
 
 
 def _before_fork():
+    # No other thread is in a transaction or in the door, where nobody in the
+    # child would let go of the lock. In this order other threads lock them, too.
+    _registry_lock.acquire()
     environments = list(_environments.values())
-    for environment in environments:
-        # No other thread is in a transaction, whose lock nobody would release.
-        environment._lock.acquire()
-    _forking.append(environments)
+    locks = [environment._lock for environment in environments] + [place.door_lock]
+    for lock in locks:
+        lock.acquire()
+    _forking.append((environments, [*locks, _registry_lock]))
 
 
 def _after_fork_in_parent():
-    for environment in _forking.pop():
-        environment._lock.release()
+    _, locks = _forking.pop()
+    for lock in locks:
+        lock.release()
 
 
 def _after_fork_in_child():
-    for environment in _forking.pop():
+    environments, _ = _forking[-1]
+    for environment in environments:
         # LMDB allows the child no use of it, and one environment for a file.
         environment._close()
         environment._users.clear()
-        environment._lock.release()
+        environment._txns.clear()
+    _after_fork_in_parent()
 
 
 if hasattr(os, "register_at_fork"):

@@ -17,6 +17,7 @@ import re
 import shutil
 import stat
 import tempfile
+import threading
 from contextlib import contextmanager
 from errno import EDQUOT, EFBIG, ENOSPC
 from importlib import import_module
@@ -40,6 +41,9 @@ MIN_SIZE = 1024 * 1024
 # which what is in the environment is not.
 SHARED_MEMORY = "/dev/shm"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
+
+# Held in the door: a child that is forked there would keep it closed for ever.
+door_lock = threading.RLock()
 
 _FULL_ERRORS = (ENOSPC, EDQUOT, EFBIG)
 _OLD_RE = re.compile(r"v\d+-[0-9a-f]{8}\Z")
@@ -145,14 +149,14 @@ def make_directory(path):
 @contextmanager
 def door(directory):
     """Be alone among those that open, join or leave, as long as it takes."""
-    descriptor = os.open(
-        os.path.join(directory, DOOR_FILE), os.O_RDWR | os.O_CREAT, 0o600
-    )
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    with door_lock:
+        file = os.path.join(directory, DOOR_FILE)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
 
 # Files.
