@@ -33,6 +33,8 @@ class Bell:
         self._lock = self.wanted
         # {queue: the waiters that nobody has woken, first come first}
         self._lines = {}
+        # The waiters of event loops among them.
+        self._tasks = set()
         self._leader = None
         # The thread of the leader.
         self._thread = None
@@ -57,6 +59,7 @@ class Bell:
             if isinstance(waiter, ThreadWaiter):
                 # It may come to listen itself.
                 return
+            self._tasks.add(waiter)
             if self._leader is None:
                 self.wanted.notify_all()
             else:
@@ -106,6 +109,7 @@ class Bell:
             self.wanted.notify_all()
 
     def _unlist_locked(self, waiter):
+        self._tasks.discard(waiter)
         for name in waiter.queues:
             line = self._lines.get(name)
             if line is not None:
@@ -176,7 +180,7 @@ class Bell:
             if left <= 0:
                 return
             with self._lock:
-                lead = self._leader is None and bool(self._lines)
+                lead = self._leader is None and bool(self._tasks)
                 if lead:
                     self._lead_locked(waiter)
                 elif not self._called:
@@ -232,7 +236,7 @@ class Bell:
         if self._sleepers:
             sleeper, _ = self._sleepers.popitem(last=False)
             sleeper.wake()
-        elif self._lines:
+        elif self._tasks:
             self.wanted.notify_all()
 
     def _listen_for(self):

@@ -196,14 +196,18 @@ class Reader:
         bell = self._owner.bell
         until = None if timeout is None else time.monotonic() + timeout
         waiter = ThreadWaiter(bell.closings)
-        pairs = []
+        left, pairs = timeout, []
         try:
             while True:
                 bell.enlist(waiter, selection.names)
-                pairs = self.take(selection, limit, wait=True)
-                left = None if until is None else until - time.monotonic()
+                if self._hears_all(selection) and left != 0:
+                    # The store is asked by who listens.
+                    pairs = self._take_here(selection, limit)
+                else:
+                    pairs = self.take(selection, limit, wait=True)
                 if pairs or self._is_over(waiter, left):
                     return pairs
+                left = None if until is None else max(until - time.monotonic(), 0)
                 bell.sleep(waiter, left)
         finally:
             bell.release(waiter, pairs)
@@ -213,20 +217,31 @@ class Reader:
         bell, courier = self._owner.bell, self._owner.courier
         until = None if timeout is None else time.monotonic() + timeout
         waiter = LoopWaiter(bell.closings)
-        pairs = []
+        left, pairs = timeout, []
         try:
             while True:
                 bell.enlist(waiter, selection.names)
                 pairs = await courier.call(
                     self.take, selection, limit, True, undo=self.put_back
                 )
-                left = None if until is None else until - time.monotonic()
                 if pairs or self._is_over(waiter, left):
                     return pairs
+                left = None if until is None else max(until - time.monotonic(), 0)
                 await waiter.wait(left)
         finally:
             bell.release(waiter, pairs)
 
     def _is_over(self, waiter, left):
-        closed = waiter.closings != self._owner.bell.closings
-        return closed or left is not None and left <= 0
+        return waiter.closings != self._owner.bell.closings or left == 0
+
+    def _hears_all(self, selection):
+        """Return whether listening finds all that these channels have."""
+        if not self._store.reads_inboxes or len(selection.names) > 1:
+            return False
+        inbox = self._owner.find(selection.names[0])
+        return inbox is not None and inbox.claimed
+
+    def _take_here(self, selection, limit):
+        inbox = self._owner.inbox(selection.names[0])
+        with inbox.lock:
+            return inbox.take(limit)
