@@ -51,8 +51,8 @@ class DatabaseChannelLayer(SharedChannelLayer):
         return SQLStore(self._make_dialect(), self.using, self._table, self.expiry)
 
     def create_tables(self):
-        """Make the tables of the layer where they are missing."""
-        self._store.create_tables()
+        """Make the tables of the layer if need be; return whether it was needed."""
+        return self._store.create_tables()
 
     def creation_sql(self):
         """Return the statements of create_tables()."""

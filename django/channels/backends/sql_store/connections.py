@@ -280,13 +280,13 @@ class Pool:
         self.close()
 
     def make(self, function):
-        """Call a function with a cursor of a connection that is not set up."""
+        """Return what a function does with a cursor that is not set up."""
         with self._changed:
             self._check_name_locked()
         with self.errors():
             raw = self.open()
             try:
-                function(self.dialect.cursor(raw))
+                return function(self.dialect.cursor(raw))
             finally:
                 raw.close()
 

@@ -25,8 +25,8 @@ class Dialect:
     can_notify = False
     # Do all processes of the store have sockets that the others reach?
     has_all_on_one_machine = False
-    # Are whole calls functions in the database, one round trip each?
-    has_functions = False
+    # Are tables that are made in a transaction gone when it is rolled back?
+    can_roll_back_tables = True
     # May CREATE INDEX say IF NOT EXISTS?
     has_create_index_if_not_exists = True
     # How many connections a process opens at most, beside the listening one.

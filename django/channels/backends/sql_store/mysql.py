@@ -20,6 +20,7 @@ class MySQL(Dialect):
 
     display_name = "MySQL"
     waking = "rung on this machine, otherwise asking every 0.01 to 0.1 s"
+    can_roll_back_tables = False
     has_create_index_if_not_exists = False
     types = {
         "name": "varchar(100) CHARACTER SET ascii COLLATE ascii_bin",

@@ -45,12 +45,11 @@ class Schema:
             return False
 
     def make(self, cursor):
-        """Make the tables; leave them if another process just did."""
+        """Make the tables unless they are there; return whether they were not."""
         self._dialect.begin_making(cursor)
         try:
-            cursor.execute("SAVEPOINT made")
-            if not self.is_there(cursor):
-                cursor.execute("ROLLBACK TO SAVEPOINT made")
+            missing = self._look_again(cursor)
+            if missing:
                 for statement in self.statements():
                     cursor.execute(statement)
                 cursor.execute(*self._mark())
@@ -61,6 +60,16 @@ class Schema:
             cursor.execute("COMMIT")
         finally:
             self._dialect.end_making(cursor)
+        return missing
+
+    def _look_again(self, cursor):
+        if not self._dialect.can_roll_back_tables:
+            return not self.is_there(cursor)
+        # An error would end the transaction.
+        cursor.execute("SAVEPOINT made")
+        missing = not self.is_there(cursor)
+        cursor.execute("ROLLBACK TO SAVEPOINT made")
+        return missing
 
     def statements(self):
         """Return what makes the tables, in place of others of their names."""

@@ -221,5 +221,9 @@ class SQLStore(Store):
         self._pool.leave()
 
     def create_tables(self):
-        """Make the tables, or make them anew if they are of another version."""
-        self._pool.make(self.schema.make)
+        """
+        Make the tables, anew if they are of another version.
+
+        Return whether that was needed.
+        """
+        return self._pool.make(self.schema.make)

@@ -1,0 +1,126 @@
+"""Databases for tests of the database layer: on files, and on servers."""
+
+import tempfile
+from pathlib import Path
+
+from django.channels.backends.database import DatabaseChannelLayer
+from django.db import connections
+from django.db.utils import ConnectionHandler
+
+from . import services
+
+
+def add_database(alias, settings):
+    """Have an alias for a database, as if it were in DATABASES."""
+    handler = ConnectionHandler({"default": settings})
+    connections.settings[alias] = handler.settings["default"]
+
+
+def make_layer(settings, using, **options):
+    """Return a layer on a database that this process does not know yet."""
+    if "mysql" in settings["ENGINE"]:
+        import pymysql
+
+        pymysql.install_as_MySQLdb()
+    add_database(using, settings)
+    layer = DatabaseChannelLayer(using=using, **options)
+    layer.create_tables()
+    return layer
+
+
+class DatabaseTestCase:
+    """
+    For a SimpleTestCase with a database of its own, by the alias ``using``.
+
+    A subclass says what is in DATABASES. Nothing of it is Django's test database.
+    """
+
+    using = "channels"
+
+    @classmethod
+    def database_settings(cls):
+        """Return what DATABASES has for the database."""
+        raise NotImplementedError
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.settings = cls.database_settings()
+        add_database(cls.using, cls.settings)
+        cls.addClassCleanup(connections.settings.pop, cls.using)
+
+    def setUp(self):
+        super().setUp()
+        self.table = services.unique_name("t")
+
+    def get_options(self):
+        """Return the options of a layer with empty tables."""
+        return {"using": self.using, "table": services.unique_name("t")}
+
+    def get_recipe(self, layer):
+        """Return what makes a layer on the same tables in a fresh interpreter."""
+        path, options = super().get_recipe(layer)
+        return f"{__name__}.make_layer", {"settings": self.settings, **options}
+
+    def make_store(self, expiry=60):
+        """Return another process's store on the tables of this test."""
+        layer = DatabaseChannelLayer(using=self.using, table=self.table, expiry=expiry)
+        return layer._store
+
+    def end(self, store):
+        """End the lease of a store's process, as time does."""
+        self.execute(
+            store,
+            "UPDATE {process} SET lease = 0 WHERE incarnation = %s",
+            store.incarnation,
+        )
+
+    def execute(self, store, sql, *values):
+        """Execute SQL on the tables of a store; return how many rows it changed."""
+        return store._run(lambda step: step.execute(sql, values))
+
+
+class SQLiteTestCase(DatabaseTestCase):
+    """An SQLite file in a folder of the class."""
+
+    @classmethod
+    def database_settings(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = Path(folder.name)
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": str(cls.folder / "application.sqlite3"),
+        }
+
+
+class ServerTestCase(DatabaseTestCase):
+    """A database on a server of the tests, which ``start`` returns."""
+
+    start = None
+
+    @classmethod
+    def database_settings(cls):
+        cls.server = cls.start()
+        cls.name = services.unique_name()
+        settings = cls.server.create_database(cls.name)
+        cls.addClassCleanup(cls.server.drop_database, cls.name)
+        return settings
+
+
+class PostgreSQLTestCase(ServerTestCase):
+    """A database on the PostgreSQL that all tests share."""
+
+    start = staticmethod(services.postgres)
+
+
+class MariaDBTestCase(ServerTestCase):
+    """A database on the MariaDB that all tests share."""
+
+    @classmethod
+    def start(cls):
+        server = services.mariadb()
+        import pymysql
+
+        pymysql.install_as_MySQLdb()
+        return server
