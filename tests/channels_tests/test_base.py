@@ -283,7 +283,7 @@ class AsyncBridgeTests(SimpleTestCase):
         self.assertEqual(
             messages,
             [
-                "1 messages that a cancelled receive had taken were lost: "
+                "SyncOnlyLayer lost 1 messages that a cancelled receive had taken: "
                 "Channel 'a' is full."
             ],
         )

@@ -192,7 +192,8 @@ def _put_back(layer, pairs):
     refused = [error for error in layer.put_back(pairs) if error is not None]
     if refused:
         logger.error(
-            "%d messages that a cancelled receive had taken were lost: %s",
+            "%s lost %d messages that a cancelled receive had taken: %s",
+            type(layer).__name__,
             len(refused),
             refused[0],
         )

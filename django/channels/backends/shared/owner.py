@@ -123,7 +123,11 @@ class Owner:
         try:
             self.push_changes()
         except LayerUnavailable as error:
-            logger.warning("Counters wait for the store to come back: %s", error)
+            logger.warning(
+                "Counters of %s wait for its store to come back: %s",
+                type(self._layer).__name__,
+                error,
+            )
 
     def _tick(self):
         if not self._store.renew():
