@@ -191,7 +191,7 @@ class PlaceTests(unittest.TestCase):
         for shares, kept, runs in (
             ([0.05, 0.0], 0.05, 1),
             ([0.5, 0.1], 0.1, 2),
-            ([0.5, 0.4, 0.3, 0.0], 0.3, TRIES),
+            ([0.5, 0.4, 0.0], 0.4, TRIES),
         ):
             with self.subTest(shares=shares):
                 results = [{"others": share} for share in shares]

@@ -28,7 +28,7 @@ PATIENCE_SECONDS = 120
 # A turn is repeated, so often at the most, while other processes use more than
 # this part of one core.
 QUIET_SHARE = 0.2
-TRIES = 3
+TRIES = 2
 
 
 class Process:
@@ -54,9 +54,10 @@ class Process:
         return self._popen.pid
 
     def tell(self, call, **arguments):
-        """Say what is to be done."""
-        self._popen.stdin.write(json.dumps({"call": call, **arguments}) + "\n")
-        self._popen.stdin.flush()
+        """Say what is to be done; if nobody hears it, answer() says why."""
+        with contextlib.suppress(BrokenPipeError):
+            self._popen.stdin.write(json.dumps({"call": call, **arguments}) + "\n")
+            self._popen.stdin.flush()
 
     def answer(self):
         """Return what came of it, or raise ToolError."""

@@ -39,13 +39,18 @@ def channels_memory(address, options):
 
 def channels_core(address, options):
     layer_class = _class("channels_redis.core", "RedisChannelLayer")
-    return layer_class(hosts=[address], **options)
+    return layer_class(hosts=[_patient(address)], **options)
 
 
 def channels_pubsub(address, options):
     # It has no capacity.
     layer_class = _class("channels_redis.pubsub", "RedisPubSubChannelLayer")
-    return layer_class(hosts=[address])
+    return layer_class(hosts=[_patient(address)])
+
+
+def _patient(address):
+    """Return a host; redis-py 8 ends the layers' own waits after 5 seconds."""
+    return {"address": address, "socket_timeout": 60}
 
 
 MAKERS = {
