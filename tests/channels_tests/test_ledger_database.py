@@ -1,33 +1,113 @@
-"""The ledger of the database layer, on SQLite and on PostgreSQL."""
+"""The ledger of the database layer, on SQLite, PostgreSQL and MariaDB."""
 
 import tempfile
 from pathlib import Path
 
-from django.test import SimpleTestCase
+from django.test import SimpleTestCase, tag
 
 from . import services
-from .ledger.scenarios import LedgerTestCase, ProcessScenarios, WorkloadScenarios
+from .ledger.breaking import ServerScenarios
+from .ledger.filling import SmallDisk
+from .ledger.scenarios import (
+    GROUPS,
+    NORMAL,
+    PACE_SECONDS,
+    LedgerTestCase,
+    ProcessScenarios,
+    WorkloadScenarios,
+)
+from .services.waiting import wait_for
 
 DATABASE = "django.channels.backends.database.DatabaseChannelLayer"
+TABLES = (
+    "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables "
+    "WHERE tablename LIKE 'django_channels%'"
+)
 
 
-class DatabaseLedgerTests(WorkloadScenarios, ProcessScenarios, LedgerTestCase):
+class DatabaseLedgerTestCase(LedgerTestCase):
     layer = "database"
     backend = DATABASE
 
 
-class SQLiteLedgerTests(DatabaseLedgerTests, SimpleTestCase):
+class SQLiteLedgerTests(
+    WorkloadScenarios, ProcessScenarios, DatabaseLedgerTestCase, SimpleTestCase
+):
     count = 30
 
-    def database_settings(self):
+    def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        name = str(Path(folder.name, "application.sqlite3"))
+        self.folder = Path(folder.name)
+
+    def database_settings(self):
+        name = str(self.folder / "application.sqlite3")
         return {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": name}}
 
+    def test_a_disk_that_is_full_refuses_and_takes_again(self):
+        disk = SmallDisk(megabytes=4)
+        self.addCleanup(disk.stop)
+        self.folder = disk.folder
+        with self.make_ledger() as ledger:
+            one, two = self.programs(ledger, 2)
+            one.play("reader", "r1", channels=NORMAL, limit=3)
+            one.play("member", "m1", groups=GROUPS)
+            ledger.members_ready("m1")
+            options = {"channels": NORMAL, "groups": GROUPS, "pace": PACE_SECONDS}
+            two.play("writer", "w1", **options)
+            ledger.progress(50)
+            with ledger.broken():
+                disk.fill()
+                ledger.wait(lambda books: books.errors, "somebody is refused")
+                disk.make_room()
+            ledger.progress(50)
+            ledger.finish()
+            self.assertEqual(self.assertBooksAgree(ledger, "store full"), [])
 
-class PostgreSQLLedgerTests(DatabaseLedgerTests, SimpleTestCase):
+
+class PostgreSQLLedgerTests(
+    WorkloadScenarios, ProcessScenarios, DatabaseLedgerTestCase, SimpleTestCase
+):
     def database_settings(self):
         server, name = services.postgres(), services.unique_name()
+        self.addCleanup(server.drop_database, name)
+        return {"default": server.create_database(name)}
+
+
+class PostgreSQLServerLedgerTests(
+    ServerScenarios, DatabaseLedgerTestCase, SimpleTestCase
+):
+    name = "layer"
+
+    def make_server(self, **options):
+        server = services.postgres(own=True, **options)
+        server.create_database(self.name)
+        return server
+
+    def database_settings(self):
+        settings = self.server.settings(self.name)
+        if self.proxy:
+            settings |= {"HOST": "127.0.0.1", "PORT": str(self.proxy.port)}
+        return {"default": settings}
+
+    def lose_data(self):
+        ((tables,),) = self.server.execute(TABLES, self.name)
+
+        def truncate():  # It may be in a deadlock with those who use them.
+            self.server.execute(f"TRUNCATE {tables}", self.name)
+            return True
+
+        wait_for(truncate, "the tables are empty")
+
+    def fill(self):
+        self.skipTest("A PostgreSQL on a full disk ends by itself.")
+
+
+@tag("full")
+class MariaDBLedgerTests(
+    WorkloadScenarios, ProcessScenarios, DatabaseLedgerTestCase, SimpleTestCase
+):
+    def database_settings(self):
+        server, name = services.mariadb(), services.unique_name()
         self.addCleanup(server.drop_database, name)
         return {"default": server.create_database(name)}

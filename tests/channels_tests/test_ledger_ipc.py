@@ -1,21 +1,95 @@
 """The ledger of the ipc layer."""
 
 import tempfile
+from pathlib import Path
 
 from django.test import SimpleTestCase
 
-from .ledger.scenarios import LedgerTestCase, ProcessScenarios, WorkloadScenarios
+from .ledger.filling import SmallDisk
+from .ledger.journal import now
+from .ledger.scenarios import (
+    GROUPS,
+    NORMAL,
+    PACE_SECONDS,
+    LedgerTestCase,
+    ProcessScenarios,
+    WorkloadScenarios,
+)
 
 IPC = "django.channels.backends.ipc.IPCChannelLayer"
+# The smallest file of a layer.
+SIZE_BYTES = 1024 * 1024
 
 
-class IPCLedgerTests(
-    WorkloadScenarios, ProcessScenarios, LedgerTestCase, SimpleTestCase
-):
+class IPCLedgerTestCase(LedgerTestCase):
     layer = "ipc"
     backend = IPC
 
-    def config(self):
+    def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        return {"path": folder.name}
+        self.path = Path(folder.name, "layer")
+
+    def config(self):
+        return {"path": str(self.path)}
+
+
+class IPCLedgerTests(
+    WorkloadScenarios, ProcessScenarios, IPCLedgerTestCase, SimpleTestCase
+):
+    pass
+
+
+class IPCFileLedgerTests(IPCLedgerTestCase, SimpleTestCase):
+    def play(self, ledger):
+        one, two = self.programs(ledger, 2)
+        one.play("reader", "r1", channels=NORMAL, limit=3)
+        one.play("member", "m1", groups=GROUPS)
+        ledger.members_ready("m1")
+        options = {"channels": NORMAL, "groups": GROUPS, "pace": PACE_SECONDS}
+        two.play("writer", "w1", **options, callers=2)
+        ledger.progress(50)
+        return one, two
+
+    def test_a_file_that_is_full_refuses_and_takes_again(self):
+        with self.make_ledger(size=SIZE_BYTES, capacity=1_000_000) as ledger:
+            one, two = self.programs(ledger, 2)
+            one.play("reader", "r1", channels=NORMAL, limit=100)
+            ledger.wait(lambda books: "r1" in books.looked_after(0), "it reads")
+            one.pause()
+            two.play("writer", "w1", "async", channels=NORMAL, batch=50, callers=2)
+            two.play("writer", "w2", channels=NORMAL)
+            ledger.wait(lambda books: books.errors, "somebody is refused")
+            one.resume()
+            ledger.progress(2000)
+            ledger.finish()
+            lost = self.assertBooksAgree(ledger, "store full")
+            self.assertEqual(lost, [])
+            said = [error for _, error in ledger.books.errors]
+            self.assertTrue(all("full" in error for error in said), said[:3])
+
+    def test_a_disk_that_is_full_refuses_and_takes_again(self):
+        disk = SmallDisk(megabytes=2)
+        self.addCleanup(disk.stop)
+        self.path = disk.folder / "layer"
+        with self.make_ledger() as ledger:
+            self.play(ledger)
+            with ledger.broken():
+                disk.fill()
+                ledger.progress(20)
+                disk.make_room()
+            ledger.progress(50)
+            ledger.finish()
+            self.assertBooksAgree(ledger, "store full")
+
+    def test_a_file_that_somebody_deletes_is_made_again(self):
+        with self.make_ledger() as ledger:
+            self.play(ledger)
+            with ledger.broken():
+                for file in self.path.iterdir():
+                    if file.is_file():
+                        file.unlink()
+            ledger.reaches(now(), "m1")
+            ledger.progress(50)
+            ledger.finish()
+            self.assertBooksAgree(ledger, "store empty")

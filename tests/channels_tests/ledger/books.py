@@ -69,7 +69,8 @@ class Books:
         self.memberships = []
         self.ready, self.owners, self.ended, self.closed = set(), set(), set(), set()
         self.killed, self.paused, self.gaps = {}, defaultdict(list), []
-        self.statistics = {}
+        # Of the layer, each time that somebody asked; of queues, the last time.
+        self.statistics, self.details = {}, {}
         self.errors, self.failures = Counter(), []
         # How often a member was told that messages may be lost.
         self.told = Counter()
@@ -106,8 +107,9 @@ class Books:
     def _gap(self, name, time):
         self.gaps.append((name, time))
 
-    def _statistics(self, name, time, number, statistics):
+    def _statistics(self, name, time, number, statistics, details):
         self.statistics[number] = statistics
+        self.details = details
 
     def _closed(self, name, time, threads):
         self.closed.add(name)
@@ -199,6 +201,14 @@ class Books:
         """Return the steady members of a role."""
         return self._inboxes[name]
 
+    def queues(self):
+        """Return all channels and inboxes that somebody receives from."""
+        queues = set(self._inboxes)
+        for one in self._roles.values():
+            if one.kind == "reader":
+                queues.update(one.options["channels"])
+        return sorted(f"{n}!" if n in self._inboxes else n for n in queues)
+
     def gone(self):
         """Return the roles whose program was killed."""
         return {n for n, one in self._roles.items() if one.program in self.killed}
@@ -264,5 +274,5 @@ class Books:
         errors = f"; errors: {self.errors.most_common(3)}" if self.errors else ""
         return (
             f"({outcomes}; {len(self.receipts)} received; "
-            f"{len(self.gaps)} gaps{errors})"
+            f"{len(self.gaps)} gaps, {sum(self.told.values())} told{errors})"
         )

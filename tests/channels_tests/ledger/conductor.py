@@ -232,7 +232,7 @@ class Ledger:
         for program in self.programs:
             if program.alive:
                 number = next(self._numbers)
-                program.tell("count", number)
+                program.tell("count", number, self.books.queues())
                 self.wait(lambda books: number in books.statistics, "statistics")
         return self.books.statistics[number]
 

@@ -137,7 +137,7 @@ FAULTS = {
         Fault(
             "store killed",
             "The server is killed, and starts with the data that it had",
-            {**_no_server, "database": NOTHING, "redis": WAITING},
+            {**_no_server, "database": WAITING, "redis": WAITING},
         ),
         Fault(
             "store empty",

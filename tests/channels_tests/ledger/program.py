@@ -84,9 +84,10 @@ def stop(layer, journal, roles, folder, name):
     roles[name].stopping.set()
 
 
-def count(layer, journal, roles, folder, number):
-    """Note the statistics of the layer."""
-    journal.note("statistics", number, layer.statistics())
+def count(layer, journal, roles, folder, number, channels):
+    """Note the statistics of the layer and of some channels."""
+    details = {name: layer.statistics(name) for name in channels}
+    journal.note("statistics", number, layer.statistics(), details)
 
 
 def close(layer, journal, roles, folder):

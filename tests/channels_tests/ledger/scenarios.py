@@ -50,7 +50,8 @@ class LedgerTestCase:
         books = ledger.read()
         findings = audit.Audit(books)
         self.assertEqual(findings.findings(), {}, books.summary())
-        self.assertBalanced(statistics)
+        for queue, counters in {"all": statistics, **books.details}.items():
+            self.assertBalanced(queue, counters, books)
         lost = findings.lost()
         if fault is None:
             self.assertExact(books, findings, statistics)
@@ -65,10 +66,11 @@ class LedgerTestCase:
             )
         return lost
 
-    def assertBalanced(self, statistics):
+    def assertBalanced(self, queue, statistics, books):
         parts = "delivered_count", "dropped_count", "expired_count", "messages_pending"
         total = sum(statistics[part] for part in parts)
-        self.assertEqual(statistics["messages_count"], total, statistics)
+        what = f"{queue}: {statistics} {books.summary()} {books.details}"
+        self.assertEqual(statistics["messages_count"], total, what)
 
     def assertExact(self, books, findings, statistics):
         """Hold every counter against the journals of a run without faults."""

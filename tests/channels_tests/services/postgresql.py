@@ -15,7 +15,6 @@ INSTALLATIONS = ("pginstall18", "pginstall")
 SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "max_connections": "200",
     "shared_buffers": "32MB",
@@ -79,6 +78,11 @@ class PostgreSQL(Server):
         self.execute("SELECT 1")
 
     # What tests call.
+
+    @property
+    def socket(self):
+        """The path of the Unix socket."""
+        return str(self.folder / f".s.PGSQL.{self.port}")
 
     @property
     def data(self):
