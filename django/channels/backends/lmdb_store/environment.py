@@ -13,6 +13,7 @@ import threading
 import weakref
 from functools import partial
 from itertools import starmap
+from struct import error as StructError
 
 from django.channels.exceptions import LayerUnavailable
 
@@ -146,6 +147,9 @@ class Environment:
             result = body(txn)
             done.extend(starmap(txn.commit, _ONCE))
             return result
+        except StructError as error:
+            # What is read is of another shape than what this ever writes.
+            raise self._lmdb.CorruptedError(str(error)) from error
         except self._lmdb.Error:
             if txn is not None and txn not in txns:
                 raise Interrupted from None
@@ -207,10 +211,14 @@ class Environment:
 
     def _unavailable(self, error):
         size = self.size / 1024 / 1024
-        full = isinstance(error, self._lmdb.MapFullError) or place.is_full(error)
-        what = "is full" if full else "cannot be used"
+        if isinstance(error, self._lmdb.MapFullError):
+            what = "is full"
+        elif place.is_full(error):
+            what = "cannot be written, its disk is full"
+        else:
+            what = "cannot be used"
         return LayerUnavailable(
-            f"The store in {self.path} (of at most {size:.1f} MB) {what}: {error}"
+            f"The store in {self.path} (of at most {size:g} MB) {what}: {error}"
         )
 
 

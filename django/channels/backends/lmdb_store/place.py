@@ -19,7 +19,7 @@ import stat
 import tempfile
 import threading
 from contextlib import contextmanager
-from errno import EDQUOT, EFBIG, ENOSPC
+from errno import EDQUOT, EFBIG, EIO, ENOSPC
 from importlib import import_module
 from pathlib import Path
 from struct import Struct
@@ -45,7 +45,8 @@ BOOT_ID = "/proc/sys/kernel/random/boot_id"
 # Held in the door: a child that is forked there would keep it closed for ever.
 door_lock = threading.RLock()
 
-_FULL_ERRORS = (ENOSPC, EDQUOT, EFBIG)
+# LMDB says EIO for what was written in part.
+_FULL_ERRORS = (ENOSPC, EDQUOT, EFBIG, EIO)
 _OLD_RE = re.compile(r"v\d+-[0-9a-f]{8}\Z")
 
 # The begin of LMDB's two meta pages on a 64-bit machine: page header, then magic,

@@ -111,8 +111,8 @@ class Queue:
         if len(value) == _LAYOUT.size:
             self.waiters = []
         else:
-            count = (len(value) - _LAYOUT.size) // 8
-            self.waiters = list(Struct(f"<{count}Q").unpack_from(value, _LAYOUT.size))
+            numbers = value[_LAYOUT.size :]
+            self.waiters = list(Struct(f"<{len(numbers) // 8}Q").unpack(numbers))
 
     def pack(self):
         """Return the value for LMDB."""

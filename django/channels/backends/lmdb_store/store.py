@@ -256,17 +256,17 @@ class LMDBStore(Store):
                 known = self._run(processes.known)
                 with _as_unavailable(), place.door(environment.path):
                     processes.delete_leftovers(environment.directory, known)
-                    bell = self._install(environment)
-                self._run(processes.enter, self._life.number)
+                    new = self._life is None
+                    if new:
+                        self._life = processes.Life(environment.directory)
+                    number = self._life.number
+                    path = processes.bell_path(environment.directory, number)
+                    bell = Bell(environment.ringer, path)
+                if new:
+                    # Otherwise it is there, unless data was lost: renew() tells.
+                    self._run(processes.enter, number)
                 self._bell = bell
             return self._life.number
-
-    def _install(self, environment):
-        if self._life is None:
-            self._life = processes.Life(environment.directory)
-        number = self._life.number
-        path = processes.bell_path(environment.directory, number)
-        return Bell(environment.ringer, path)
 
     def _is_known(self, number):
         """Return whether others see this process, and it sees what they do."""
