@@ -316,6 +316,7 @@ class DictStore(Store):
 
     def groups(self):
         with self.world.lock:
+            self._now()
             names = {*self.world.inboxes, *self.world.plain}
             counts = {
                 name: (
