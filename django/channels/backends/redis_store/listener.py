@@ -12,7 +12,7 @@ import time
 from .replies import ErrorReply
 from .scripts import get_script
 from .servers import TIMEOUT_SECONDS
-from .wire import Wire, WireError, wait_for
+from .wire import Wire, WireError, pack, wait_for
 
 # How long a read waits on the server before it is asked anew, in seconds.
 READ_SECONDS = 30
@@ -21,12 +21,15 @@ READ_COUNT = 256
 # The name of the group of readers that each stream has.
 GROUP = "r"
 
+ACCEPT = get_script("accept")
+
 
 class Listener:
     """The read of one shard."""
 
     def __init__(self, shard, reader, expiry_ms):
-        self._shard = shard
+        # The shard that it is for.
+        self.shard = shard
         self._reader = reader
         self._expiry_ms = expiry_ms
         self._lock = threading.Lock()
@@ -40,6 +43,8 @@ class Listener:
         self._offered = 0
         # Its reply, if that was read already.
         self._reply = None
+        # The command for it.
+        self._command = b""
         # When the server must have answered.
         self._until = 0
         # How many replies to accept.lua come before its own.
@@ -66,21 +71,6 @@ class Listener:
     def patience(self):
         """How long the server may still take to answer, in seconds."""
         return self._until - time.monotonic()
-
-    def hears(self, inboxes, bell):
-        """Return whether nothing has come to inboxes since they were listened to."""
-        if not self._lock.acquire(blocking=False):
-            return False
-        try:
-            if not self._serves(bell, inboxes) or self._reply is not None:
-                return False
-            self._read_on()
-            return self._reply is None
-        except WireError:
-            self._reset()
-            return False
-        finally:
-            self._lock.release()
 
     def begin(self, bell, inboxes):
         """
@@ -127,7 +117,7 @@ class Listener:
 
     def _serves(self, bell, inboxes):
         """Return whether the read is one for all of that."""
-        if not self.is_reading or (self._bell, self._keys) != (bell, self._shard.keys):
+        if not self.is_reading or (self._bell, self._keys) != (bell, self.shard.keys):
             return False
         return self._reading.issuperset(inboxes)
 
@@ -141,33 +131,35 @@ class Listener:
         if not self._wire.is_open:
             self._reset()
             self._is_loaded = False
-            self._shard.open(self._wire)
-        self._bell, self._keys = bell, self._shard.keys
-        commands = [*self._accept_commands(), self._read_command(inboxes)]
+            self.shard.open(self._wire)
+        wanted = (bell, self.shard.keys, inboxes)
+        if wanted != (self._bell, self._keys, self._inboxes):
+            self._bell, self._keys, self._inboxes = wanted
+            self._command = pack(self._read_words())
+        commands = [*self._accept_commands(), self._command]
         try:
-            self._wire.send(*commands)
+            self._wire.send_packed(b"".join(commands))
         except WireError:
             self._reset()
             raise
         self._owed = len(commands) - 1
         self._accepted = []
         self.is_lost = False
-        self._reading = self._inboxes = frozenset(inboxes)
+        self._reading = inboxes
         self._until = time.monotonic() + READ_SECONDS + TIMEOUT_SECONDS
 
     def _accept_commands(self):
         if not self._accepted:
             return
-        script = get_script("accept")
         if not self._is_loaded:
             self._is_loaded = True
-            yield ("SCRIPT", "LOAD", script.text)
+            yield pack(("SCRIPT", "LOAD", ACCEPT.text))
         words = (self._reader, self._expiry_ms, *self._accepted)
-        yield ("EVALSHA", script.sha, 1, self._keys, *words)
+        yield pack(("EVALSHA", ACCEPT.sha, 1, self._keys, *words))
 
-    def _read_command(self, inboxes):
+    def _read_words(self):
         streams = [f"{self._keys}p:{self._bell}"]
-        streams += [f"{self._keys}i:{name}" for name in sorted(inboxes)]
+        streams += [f"{self._keys}i:{name}" for name in sorted(self._inboxes)]
         return (
             ("XREADGROUP", "GROUP", GROUP, self._reader, "COUNT", READ_COUNT)
             + ("BLOCK", READ_SECONDS * 1000, "NOACK", "STREAMS", *streams)
@@ -206,14 +198,14 @@ class Listener:
             raise
 
     def _read(self, reply):
-        reading, self._reading = self._reading, None
+        self._reading = None
         self._offered = 0
         if isinstance(reply, ErrorReply):
             if not str(reply).startswith(("NOGROUP", "UNBLOCKED")):
                 self._wire.close()
                 raise WireError(str(reply))
             self.is_lost = True
-            return [(name, None) for name in reading]
+            return []
         offers = []
         for key, entries in reply:
             name = key[len(self._keys) :].decode()
@@ -228,9 +220,9 @@ class Listener:
 
     def _end(self):
         """End the read that is with the server; return what it brought."""
-        is_stale = self._keys != self._shard.keys
+        is_stale = self._keys != self.shard.keys
         if self._reply is None and (
-            is_stale or not self._shard.run("ring_self", self._bell)
+            is_stale or not self.shard.run("ring_self", self._bell)
         ):
             # There is no bell any more. What may be on its way is taken otherwise.
             self._wire.close()

@@ -13,7 +13,7 @@ from django.channels.names import new_name
 
 from ..shared.store import Store
 from .listener import Listener
-from .wire import wait_for
+from .wire import WireError, wait_for
 
 # Within how many renewals all that a process has claimed is renewed.
 CARE_RENEWALS = 3600
@@ -21,6 +21,8 @@ CARE_RENEWALS = 3600
 REST_SECONDS = 0.1
 # What renew.lua returns.
 KEPT, UNKNOWN = 1, -1
+
+NO_INBOXES = frozenset()
 
 
 class _Care:
@@ -51,6 +53,8 @@ class _Whistle:
         self._read, self._write = socket.socketpair()
         self._read.setblocking(False)
         self._write.setblocking(False)
+        self._lock = threading.Lock()
+        self._blown = False
 
     def __del__(self):
         # Not in close() of the store: a thread may be about to wait for it.
@@ -63,18 +67,19 @@ class _Whistle:
 
     def blow(self):
         """End the wait that is, or else the next one."""
-        try:
-            self._write.send(b"!")
-        except BlockingIOError:
-            # It was blown often enough.
-            pass
+        with self._lock:
+            if not self._blown:
+                self._blown = True
+                self._write.send(b"!")
 
     def hush(self):
         """Return whether it was blown, and forget it."""
-        try:
-            return bool(self._read.recv(4096))
-        except BlockingIOError:
+        if not self._blown:
             return False
+        with self._lock:
+            self._blown = False
+            self._read.recv(1)
+        return True
 
 
 class ProcessCalls(Store):
@@ -159,49 +164,54 @@ class ProcessCalls(Store):
 
     # Listening.
 
-    def _hears(self, names):
-        """Return whether listen() would tell of anything new in these queues."""
-        if not all(name[-1] == "!" for name in names) or self._doubtful:
-            return False
-        if not all(name in self._cursors for name in names):
-            return False
-        for shard, part in self._by_shard(names).items():
-            listener = self._listeners.get(shard)
-            if listener is None or not listener.hears(part, self.incarnation):
-                return False
-        return True
-
     def listen(self, timeout, inboxes=()):
         until = time.monotonic() + timeout
-        parts = self._by_shard(inboxes)
-        for shard in parts if len(self._shards) > 1 else self._shards:
+        if len(self._shards) == 1:
+            parts = {self._shards[0]: frozenset(inboxes)}
+        else:
+            found = self._by_shard(inboxes)
+            parts = {shard: frozenset(names) for shard, names in found.items()}
+        for shard in parts:
             self._watch(shard)
+        waits = False
         while not self._whistle.hush():
-            listeners = list(self._listeners.items())
             rings = []
-            for shard, listener in listeners:
-                names = frozenset(parts.get(shard, ()))
-                with shard.errors():
-                    rings += listener.begin(self.incarnation, names)
-                    rings += listener.receive()
-            if rings:
-                self._doubtful.update(n for n, e in rings if e is None and n[-1] == "!")
-                return rings
+            listeners = list(self._listeners.values())
+            for listener in listeners:
+                names = parts.get(listener.shard, NO_INBOXES)
+                rings += self._hear(listener, names, waits)
             left = until - time.monotonic()
-            if left <= 0:
-                return []
-            self._wait([listener for _, listener in listeners], left)
+            if rings or (waits and left <= 0):
+                return rings
+            self._wait(listeners, left)
+            waits = True
         return []
+
+    def _hear(self, listener, names, waited):
+        """Have a listener read; return what it offers, if that was waited for."""
+        try:
+            self._open_inboxes(listener.shard, names)
+            offers = listener.begin(self.incarnation, names)
+            if waited:
+                offers += listener.receive()
+        except WireError as error:
+            raise listener.shard.unavailable(error) from error
+        if listener.is_lost:
+            self._doubtful.update(names)
+        return offers
 
     def _wait(self, listeners, seconds):
         """Return when a listener may have something, or the whistle was blown."""
-        if any(listener.is_lost for listener in listeners):
-            # The keeper's next renewal makes a new bell.
-            seconds = min(seconds, REST_SECONDS)
-        elif any(listener.has_reply for listener in listeners):
-            return
-        files = [li for li in listeners if li.is_reading and not li.is_lost]
-        seconds = min([seconds, *(listener.patience for listener in files)])
+        files = []
+        for listener in listeners:
+            if listener.has_reply:
+                return
+            if listener.is_reading:
+                files.append(listener)
+                seconds = min(seconds, listener.patience)
+            if listener.is_lost:
+                # The keeper's next renewal makes a new bell.
+                seconds = min(seconds, REST_SECONDS)
         wait_for([self._whistle, *files], max(seconds, 0))
 
     def interrupt(self):

@@ -54,8 +54,6 @@ class QueueCalls(Store):
     # Taking.
 
     def take(self, names, limit, wait=False):
-        if wait and self._hears(names):
-            return []
         if len(self._shards) == 1:
             return self._take(self._shards[0], names, limit, wait)
         parts = self._by_shard(names)
@@ -69,12 +67,11 @@ class QueueCalls(Store):
         words = []
         for name in names:
             cursor = self._cursors.get(name, b"") if name[-1] == "!" else b""
-            words += (name, b"!" + cursor if name in self._doubtful else cursor)
+            words += (name, cursor)
         if wait:
             self._watch(shard)
         waits = self.incarnation if wait else ""
         reply = shard.run_take(self._name, limit, waits, self._expiry_ms, *words)
-        self._doubtful.difference_update(names)
         now = reply[0]
         taken = []
         for index, kind, found in reply[1:]:
@@ -90,6 +87,18 @@ class QueueCalls(Store):
                     taken += [(name, e) for e in entry.entries(now)]
                 self._cursors[name] = found[-1][0]
         return taken
+
+    def _open_inboxes(self, shard, names):
+        """Become the reader of inboxes, unless that is known to be so."""
+        cursors = self._cursors
+        if not self._doubtful and all(name in cursors for name in names):
+            return
+        names = [n for n in names if n not in cursors or n in self._doubtful]
+        words = [self._name, self._expiry_ms]
+        for name in names:
+            words += (name, cursors.get(name, b""))
+        cursors.update(zip(names, shard.run("open_inboxes", *words)))
+        self._doubtful.difference_update(names)
 
     def accept(self, inbox, offered):
         cursor = before = self._cursors.get(inbox)

@@ -78,10 +78,10 @@ class Wire:
         if connection is not None and self._pid == os.getpid():
             connection.disconnect()
 
-    def send(self, *commands):
-        """Send commands, each a tuple of words."""
+    def send_packed(self, data):
+        """Send the bytes of commands."""
         try:
-            self._socket.sendall(b"".join(map(pack, commands)))
+            self._socket.sendall(data)
         except (OSError, ValueError) as error:
             self.close()
             raise WireError(describe_error(error)) from error
@@ -116,7 +116,7 @@ class Wire:
 
     def call(self, *words):
         """Send a command and return its reply."""
-        self.send(words)
+        self.send_packed(pack(words))
         return self.read()
 
     def _receive(self):

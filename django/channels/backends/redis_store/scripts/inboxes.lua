@@ -22,7 +22,7 @@ local function count_new(q, entries, counted)
     grow(q, 'delivered', delivered)
     grow(q, 'expired', expired)
     q.pending = q.pending - delivered - expired
-    call('HSET', q.hash, 'counted', entries[#entries][1])
+    call('HSET', q.hash, 'counted', entries[#entries][1], 'pending', q.pending)
     return delivered
 end
 

@@ -1,9 +1,11 @@
 -- Queues: their counters, their entries and who waits for them.
 
--- Return what is known of a queue: its name, and counters as numbers.
-local function open(queue)
-    local found = call('HMGET', P .. 'q:' .. queue, 'second', 'sent', 'pending')
+-- Return what is known of a queue: its name, and counters as numbers. Other fields
+-- are the fourth and so on of what is found.
+local function open(queue, ...)
+    local found = call('HMGET', P .. 'q:' .. queue, 'second', 'sent', 'pending', ...)
     return {
+        found = found,
         name = queue,
         hash = P .. 'q:' .. queue,
         list = P .. 'l:' .. queue,
@@ -28,10 +30,10 @@ local function grow(q, counter, count)
     end
 end
 
--- Store the counters. Once a second begin the next one, and let all that belongs
--- to the queue live on.
-local function save(q, sent, expiry)
-    call('HSET', q.hash, 'sent', q.sent, 'pending', q.pending)
+-- Store the counters and other fields. Once a second begin the next one, and let
+-- all that belongs to the queue live on.
+local function save(q, sent, expiry, ...)
+    call('HSET', q.hash, 'sent', q.sent, 'pending', q.pending, ...)
     if not q.rolled then
         return
     end

@@ -63,15 +63,6 @@ end
 local function take_inbox(q, index, cursor)
     local found = call('HMGET', q.hash, 'reader', 'counted', 'missed')
     local counted = found[2] or '0-0'
-    local doubtful = string.sub(cursor, 1, 1) == '!'
-    if doubtful then
-        -- The group of readers may be gone with the stream.
-        cursor = string.sub(cursor, 2)
-        if found[1] == reader then
-            redis.pcall('XGROUP', 'CREATE', q.stream, 'r', cursor, 'MKSTREAM')
-            call('PEXPIRE', q.stream, UNCLAIMED_MS + expiry)
-        end
-    end
     if found[1] ~= reader or cursor == '' then
         cursor = take_over(q, reader, counted, expiry)
         counted = cursor

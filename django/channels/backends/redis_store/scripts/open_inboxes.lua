@@ -1,0 +1,19 @@
+-- Become the reader of inboxes; return where the reader begins in each.
+-- Uses: queues inboxes
+-- ARGV: reader, expiry in ms, and for each inbox: its name, the reader's cursor.
+local reader, expiry = ARGV[1], tonumber(ARGV[2])
+local cursors = {}
+for i = 3, #ARGV, 2 do
+    local q = open(ARGV[i])
+    local cursor = ARGV[i + 1]
+    local found = call('HMGET', q.hash, 'reader', 'counted')
+    if found[1] ~= reader or cursor == '' then
+        cursor = take_over(q, reader, found[2] or '0-0', expiry)
+    else
+        -- The group of readers may be gone with the stream.
+        redis.pcall('XGROUP', 'CREATE', q.stream, 'r', cursor, 'MKSTREAM')
+        call('PEXPIRE', q.stream, UNCLAIMED_MS + expiry)
+    end
+    cursors[#cursors + 1] = cursor
+end
+return cursors
