@@ -50,6 +50,8 @@ class LayerModel:
         # Rooms in the store that no message can be received from.
         self.ghosts = defaultdict(int)
         self.closed = set()
+        # Inboxes whose process may take messages from the store at any time.
+        self.heard = set()
         # {group: {channel: end of the membership}}
         self.groups = defaultdict(dict)
         # {group: inboxes that the store may know}
@@ -108,6 +110,7 @@ class LayerModel:
 
     def _append(self, queue, number, channel, sender, room):
         end = self.now + self.expiry
+        room.fetched = queue in self.heard
         self.items[queue].append(Item(number, channel, sender, room, end, end))
 
     def sent_to_group(self, number, group, sender):
@@ -143,6 +146,11 @@ class LayerModel:
         self.unsure[inbox]["channel_full_count"][1] += not fits
 
     # Receiving.
+
+    def waited(self, names):
+        """Note that a process has waited; it hears its inboxes from now on."""
+        if not self.exact:
+            self.heard.update(name for name in names if name.endswith("!"))
 
     def received(self, names, limit, pairs):
         """Note what a receive from queues returned."""

@@ -275,6 +275,8 @@ class LayerMachine(RuleBasedStateMachine):
         queues = self.queues(process)
         names = list(dict.fromkeys(queues[index % len(queues)] for index in indexes))
         wait = (True, 0.001) if block else ()
+        if block:
+            self.model.waited(names)
         if limit == 1:
             pair = self.call(process, is_async, "receive", names, *wait)
             pairs = [pair] if pair[0] is not None else []

@@ -9,7 +9,6 @@ import os
 from functools import lru_cache
 
 from django.channels.exceptions import InvalidChannelLayerError
-from django.views.decorators.debug import sensitive_variables
 
 try:
     from cryptography.exceptions import InvalidTag
@@ -50,7 +49,6 @@ class Box:
     salt, so that many processes may pick random nonces for a long time.
     """
 
-    @sensitive_variables()
     def __init__(self, version, keys):
         secrets = _check_keys(keys)
         if AESGCM is None:
@@ -104,7 +102,6 @@ class Box:
             raise ValueError("is damaged or encrypted with another key") from None
 
 
-@sensitive_variables()
 def _check_keys(keys):
     """Return configured keys as bytes; an error tells nothing of them."""
     if not isinstance(keys, (list, tuple)) or not keys:
@@ -116,7 +113,6 @@ def _check_keys(keys):
     return [_check_key(key) for key in keys]
 
 
-@sensitive_variables()
 def _check_key(key):
     if not isinstance(key, (str, bytes)):
         raise InvalidChannelLayerError(
@@ -135,6 +131,5 @@ def _check_key(key):
         ) from None
 
 
-@sensitive_variables()
 def _derive(secret, salt, info, length):
     return HKDF(SHA256(), length, salt, info).derive(secret)

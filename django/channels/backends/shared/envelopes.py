@@ -12,7 +12,6 @@ from django.channels.backends.base import BaseChannelLayer
 from django.channels.backends.values import MAX_DEPTH, MAX_INT, copy_message
 from django.channels.exceptions import ChannelsError, MessageTooLarge
 from django.channels.names import validate_channel, validate_group
-from django.views.decorators.debug import sensitive_variables
 
 from . import msgpack
 
@@ -55,7 +54,6 @@ class Codec:
     them open. ``pure`` keeps it to plain Python; the bytes are the same.
     """
 
-    @sensitive_variables()
     def __init__(self, keys=None, limit=BaseChannelLayer.max_message_size, pure=False):
         self.limit = limit
         self.max_length = BYTES_PER_SIZE * limit + BYTES_OF_REST
