@@ -120,6 +120,11 @@ class Environment:
             self._close()
             self.run(_nothing)
 
+    def forget(self):
+        """Close the file, whoever uses it; the next transaction opens it again."""
+        with self._lock:
+            self._close()
+
     def describe(self):
         """Return lines for a human."""
         file = os.path.join(self.directory or self.path, place.DATA_FILE)
