@@ -12,6 +12,8 @@ from .ledger.scenarios import (
     GROUPS,
     NORMAL,
     PACE_SECONDS,
+    ClockScenarios,
+    LeaseScenarios,
     LedgerTestCase,
     ProcessScenarios,
     WorkloadScenarios,
@@ -72,6 +74,18 @@ class PostgreSQLLedgerTests(
         server, name = services.postgres(), services.unique_name()
         self.addCleanup(server.drop_database, name)
         return {"default": server.create_database(name)}
+
+
+@tag("full")
+class SQLiteLongLedgerTests(LeaseScenarios, ClockScenarios, SQLiteLedgerTests):
+    count = 300
+    kills = 10
+
+
+@tag("full")
+class PostgreSQLLongLedgerTests(LeaseScenarios, ClockScenarios, PostgreSQLLedgerTests):
+    count = 500
+    kills = 10
 
 
 class PostgreSQLServerLedgerTests(

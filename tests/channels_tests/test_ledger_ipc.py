@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from django.test import SimpleTestCase
+from django.test import SimpleTestCase, tag
 
 from .ledger.filling import SmallDisk
 from .ledger.journal import now
@@ -11,6 +11,8 @@ from .ledger.scenarios import (
     GROUPS,
     NORMAL,
     PACE_SECONDS,
+    ClockScenarios,
+    LeaseScenarios,
     LedgerTestCase,
     ProcessScenarios,
     WorkloadScenarios,
@@ -93,3 +95,16 @@ class IPCFileLedgerTests(IPCLedgerTestCase, SimpleTestCase):
             ledger.progress(50)
             ledger.finish()
             self.assertBooksAgree(ledger, "store empty")
+
+
+@tag("full")
+class IPCLongLedgerTests(
+    WorkloadScenarios,
+    ProcessScenarios,
+    LeaseScenarios,
+    ClockScenarios,
+    IPCLedgerTestCase,
+    SimpleTestCase,
+):
+    count = 500
+    kills = 10

@@ -3,11 +3,17 @@
 import contextlib
 
 from django.channels.backends.redis_store.scripts import get_script
-from django.test import SimpleTestCase
+from django.test import SimpleTestCase, tag
 
 from . import services
 from .ledger.breaking import ServerScenarios
-from .ledger.scenarios import LedgerTestCase, ProcessScenarios, WorkloadScenarios
+from .ledger.scenarios import (
+    ClockScenarios,
+    LeaseScenarios,
+    LedgerTestCase,
+    ProcessScenarios,
+    WorkloadScenarios,
+)
 
 REDIS = "django.channels.backends.redis.RedisChannelLayer"
 MAXIMUM_BYTES = 16 * 1024 * 1024
@@ -26,6 +32,16 @@ class RedisLedgerTests(
     def config(self):
         prefix = f"{services.unique_name()}:"
         return {"hosts": [services.redis().url], "prefix": prefix}
+
+
+@tag("full")
+class RedisLongLedgerTests(
+    LeaseScenarios,
+    ClockScenarios,
+    RedisLedgerTests,
+):
+    count = 500
+    kills = 10
 
 
 class RedisServerLedgerTests(ServerScenarios, RedisLedgerTestCase, SimpleTestCase):

@@ -4,13 +4,21 @@ Runs of a ledger that every layer goes through, as tests.
 A test class says how its layer is made and takes the mixins that suit it.
 """
 
+import threading
+
+from django.channels.backends.shared.store import LEASE_SECONDS
+
 from . import audit
+from .clocks import FakeClock
 from .conductor import Ledger
-from .faults import FAULTS
+from .faults import FAULTS, NOTHING
+from .journal import now
 
 CAPACITY = 10_000
 # Seconds between two sends of a writer that goes on until it is stopped.
 PACE_SECONDS = 0.002
+# Seconds that a process stands still beyond its lease.
+MARGIN_SECONDS = 2
 NORMAL = ["work.a", "work.b"]
 SINGLE = ["one?a", "one?b"]
 GROUPS = ["all", "some"]
@@ -25,6 +33,8 @@ class LedgerTestCase:
     spans_processes = True
     # How many messages each caller of a writer sends.
     count = 60
+    # How many processes are killed in one run.
+    kills = 3
 
     def config(self):
         """Return CONFIG for a layer that no other test uses."""
@@ -235,3 +245,80 @@ class ProcessScenarios:
             ledger.finish()
             lost = self.assertBooksAgree(ledger, "stopped")
             self.assertEqual(lost, [])
+
+    def test_processes_that_come_and_are_killed_at_any_point(self):
+        with self.make_ledger() as ledger:
+            one, two = self.programs(ledger, 2)
+            one.play("member", "m1", groups=GROUPS, flapping=1)
+            ledger.members_ready("m1")
+            options = {"channels": NORMAL, "groups": GROUPS}
+            two.play("writer", "w1", **options, pace=PACE_SECONDS)
+            for number in range(self.kills):
+                victim = ledger.program()
+                name = f"v{number}"
+                victim.play("reader", name, "async", channels=NORMAL, limit=4)
+                victim.play("member", f"{name}m", groups=GROUPS, flapping=2)
+                victim.play("writer", f"{name}w", **options, batch=2)
+                ledger.progress(100)
+                victim.kill()
+            one.play("reader", "r1", channels=NORMAL, limit=100, callers=2)
+            ledger.reaches(now(), "m1")
+            ledger.finish()
+            self.assertBooksAgree(ledger, "reader killed")
+
+
+class LeaseScenarios:
+    """What it costs that a process stands still for longer than its lease."""
+
+    def test_an_owner_that_stands_still_past_its_lease_and_goes_on(self):
+        with self.make_ledger(expiry=2 * LEASE_SECONDS) as ledger:
+            one, two, three = self.programs(ledger, 3)
+            one.play("member", "m1", groups=GROUPS)
+            two.play("member", "m2", "async", groups=GROUPS, flapping=1)
+            two.play("reader", "r2", channels=NORMAL)
+            ledger.members_ready("m1", "m2")
+            own = sorted(ledger.read().channels_of("m2"))
+            options = {"channels": [*NORMAL, *own], "groups": GROUPS}
+            three.play("writer", "w1", **options, pace=10 * PACE_SECONDS)
+            ledger.progress(20)
+            with ledger.broken():
+                two.pause()
+                threading.Event().wait(LEASE_SECONDS + MARGIN_SECONDS)
+                two.resume()
+            one.play("reader", "r1", channels=NORMAL, limit=50)
+            ledger.reaches(now(), "m1", "m2")
+            ledger.finish()
+            self.assertBooksAgree(ledger, "lease over")
+            if FAULTS["lease over"].costs[self.layer] is not NOTHING:
+                self.assertEqual({name for name, _ in ledger.books.gaps}, {two.name})
+                self.assertEqual(set(ledger.books.told), set(own))
+
+
+class ClockScenarios:
+    """What it costs that the clock of the machine is set: nothing."""
+
+    # Seconds by which the clock is set, forth and back.
+    steps = (3600, -7200, 86400 * 400, 0)
+
+    def test_the_clock_of_a_process_is_set_forth_and_back(self):
+        clock = FakeClock()
+        self.addCleanup(clock.stop)
+        with self.make_ledger() as ledger:
+            one, two = self.programs(ledger, 2)
+            wrong = ledger.program(**clock.environ)
+            one.play("member", "m1", groups=GROUPS)
+            one.play("reader", "r1", channels=NORMAL)
+            wrong.play("member", "m2", groups=GROUPS, flapping=1)
+            wrong.play("reader", "r2", "async", channels=NORMAL, limit=5)
+            ledger.members_ready("m1", "m2")
+            options = {"channels": NORMAL, "groups": GROUPS, "pace": PACE_SECONDS}
+            two.play("writer", "w1", **options)
+            wrong.play("writer", "w2", "async", **options)
+            for seconds in self.steps:
+                ledger.progress(100)
+                clock.set(seconds)
+            # Longer than a renewal of a lease.
+            ledger.progress(1000)
+            ledger.finish()
+            self.assertEqual(self.assertBooksAgree(ledger, "clock set"), [])
+            self.assertEqual(ledger.books.gaps, [])
