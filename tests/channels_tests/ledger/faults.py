@@ -111,62 +111,62 @@ FAULTS = {
     for fault in (
         Fault(
             "writer killed",
-            "A process that sends is killed",
+            "The sender is killed",
             {"memory": ALL, "ipc": NOTHING, "database": NOTHING, "redis": NOTHING},
         ),
         Fault(
             "reader killed",
-            "A process that receives is killed",
+            "The receiver is killed",
             {"memory": ALL, "ipc": IN_HAND, "database": IN_HAND, "redis": IN_HAND},
         ),
         Fault(
             "stopped",
-            "A process stands still for less than 10 seconds, and goes on",
+            "A process stops for less than 10 s",
             {name: NOTHING for name in LAYERS},
         ),
         Fault(
             "lease over",
-            "A process stands still for longer, and goes on",
+            "A process stops for longer",
             {"memory": NOTHING, "ipc": NOTHING, "database": GAP, "redis": GAP},
         ),
         Fault(
             "store stopped",
-            "The server stands still, and goes on",
+            "The server stops for a while",
             {**_no_server, "database": NOTHING, "redis": CALL},
         ),
         Fault(
             "store killed",
-            "The server is killed, and starts with the data that it had",
+            "The server is killed and restarted",
             {**_no_server, "database": WAITING, "redis": WAITING},
         ),
         Fault(
             "store empty",
-            "The server starts without data",
+            "The store loses its data",
             {"memory": None, "ipc": WAITING, "database": WAITING, "redis": WAITING},
         ),
         Fault(
             "store old",
-            "The server starts with the data of some time ago",
+            "The store is back with older data",
             {"memory": None, "ipc": None, "database": WAITING, "redis": WAITING},
         ),
         Fault(
             "connection cut",
-            "A connection to the server breaks, or an answer is lost",
+            "A connection or an answer is cut",
             {**_no_server, "database": CALL, "redis": CALL},
         ),
         Fault(
             "store full",
-            "The memory or the disk of the store is full",
+            "Memory or disk is full",
             {"memory": None, "ipc": NOTHING, "database": NOTHING, "redis": NOTHING},
         ),
         Fault(
             "clock set",
-            "Somebody sets the clock of the machine",
+            "The clock of a process is set",
             {name: NOTHING for name in LAYERS},
         ),
         Fault(
             "group empties",
-            "The last member of a group leaves while another joins",
+            "The last member goes, another comes",
             {name: NOTHING for name in LAYERS},
         ),
     )
