@@ -263,4 +263,4 @@ class TableTests(SimpleTestCase):
                 self.assertIn(f"{cost.name} {cost.meaning}".strip(), text)
 
     def test_what_stands_still_for_less_than_a_lease_is_no_fault(self):
-        self.assertIn(f"less than {LEASE_SECONDS} seconds", FAULTS["stopped"].title)
+        self.assertIn(f"less than {LEASE_SECONDS} s", FAULTS["stopped"].title)
