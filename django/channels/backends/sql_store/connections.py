@@ -97,15 +97,20 @@ class Pool:
 
     # Steps.
 
-    def run(self, work, *args):
-        """Return ``work(step, *args)`` and what it left to ring, in a transaction."""
+    def run(self, work, *args, begin=True):
+        """
+        Return ``work(step, *args)`` and what it left to ring, in a transaction.
+
+        Without ``begin`` it is one statement, which is a transaction of its own.
+        """
         for attempt in range(MAX_CONFLICTS):
             with self.errors():
-                connection = self._begin()
+                connection = self._begin() if begin else self._acquire()
             step = Step(connection.cursor, self._tables, self.dialect)
             try:
                 result = work(step, *args)
-                connection.cursor.execute("COMMIT")
+                if begin:
+                    connection.cursor.execute("COMMIT")
             except BaseException as error:
                 self._roll_back(connection)
                 if attempt + 1 < MAX_CONFLICTS and self.dialect.is_conflict(error):

@@ -33,6 +33,8 @@ class Dialect:
     max_connections = 4
 
     table_kind = "TABLE"
+    # {name: SQL} of whole calls that the database carries out itself.
+    functions = {}
     types = {"name": "varchar(100)", "text": "varchar(200)", "big": "bigint"}
     begin_sql = "BEGIN"
     # What is added to a SELECT of rows that are to be changed.
@@ -65,10 +67,6 @@ class Dialect:
     def table_options(self, name):
         """Return what follows the columns in CREATE TABLE."""
         return ""
-
-    def further_creation(self, tables):
-        """Return more statements that belong to the tables."""
-        return []
 
     # Connections.
 

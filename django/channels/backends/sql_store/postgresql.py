@@ -9,8 +9,18 @@ sees the loss by its own lease, which is gone with the rest.
 import select
 
 from .dialects import LOCK_SECONDS, Dialect
+from .functions import FUNCTIONS, expand
 
+# After how many times a statement is prepared.
+PREPARE_THRESHOLD = 2
 # States of the server's errors.
+# What suits small tables that are always read by their keys.
+SETTINGS = (
+    "synchronous_commit = off",
+    "enable_seqscan = off",
+    "jit = off",
+    "plan_cache_mode = force_generic_plan",
+)
 CONFLICTS = ("40001", "40P01")
 NO_SUCH_TABLE = ("42P01", "42883")
 
@@ -23,6 +33,7 @@ class PostgreSQL(Dialect):
     can_notify = True
     table_kind = "UNLOGGED TABLE"
     types = Dialect.types | {"blob": "bytea"}
+    functions = {name: expand(text) for name, text in FUNCTIONS.items()}
     now_sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
     def __init__(self, *args):
@@ -50,12 +61,14 @@ class PostgreSQL(Dialect):
         with self.cursor(connection) as cursor:
             for name in ("lock_timeout", "idle_in_transaction_session_timeout"):
                 cursor.execute(f"SET {name} = {milliseconds}")
-            cursor.execute("SET synchronous_commit = off")
+            for setting in SETTINGS:
+                cursor.execute(f"SET {setting}")
 
     def cursor(self, connection):
         if not self._is_psycopg3:
             return connection.cursor()
         # Not Django's, which writes the values into the statement.
+        connection.prepare_threshold = PREPARE_THRESHOLD
         return self.driver.Cursor(connection)
 
     def is_stale(self, connection):

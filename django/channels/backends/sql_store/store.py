@@ -14,6 +14,7 @@ from contextlib import suppress
 from django.channels.exceptions import LayerUnavailable
 
 from ..shared.store import Store
+from .calls import Calls
 from .care import Care
 from .connections import Pool
 from .groups import Groups
@@ -39,18 +40,25 @@ class SQLStore(Store):
         self.schema = Schema(dialect, self.tables)
         self._pool = Pool(dialect, self.tables, using, self.schema.check)
         self._processes = Processes(dialect)
-        self._queues = Queues(dialect, self._processes, expiry)
+        calls = Calls if dialect.functions else Queues
+        self._queues = calls(dialect, self._processes, expiry)
         self._groups = Groups(dialect, self._queues, self._processes.ring)
         self._care = Care(self._queues, expiry)
         self._listener = Listener(dialect, self._pool, self._missing)
+        if dialect.functions:
+            self._send_group = self._queues.send_group
+        else:
+            self._send_group = self._groups.send
+        # Do the most frequent calls consist of several statements?
+        self._begin = not dialect.functions
         # Held by whoever changes the incarnation.
         self._life = threading.Lock()
         # When this process clears up, if nobody else does.
         self._prune_at = time.monotonic() + PRUNE_SECONDS
 
-    def _run(self, work, *args):
+    def _run(self, work, *args, begin=True):
         """Return what a step returns, after ringing whom it has to."""
-        result, rings = self._pool.run(work, *args)
+        result, rings = self._pool.run(work, *args, begin=begin)
         if rings or time.monotonic() > self._prune_at:
             # The step is done: what fails now must not hide its result.
             with suppress(LayerUnavailable):
@@ -83,13 +91,15 @@ class SQLStore(Store):
     def append(self, batches):
         if not batches:
             return []
-        return self._run(self._queues.append, batches)
+        return self._run(self._queues.append, batches, begin=self._begin)
 
     def take(self, names, limit, wait=False):
         if not wait:
-            return self._run(self._queues.take, names, limit, None)
+            return self._run(self._queues.take, names, limit, None, begin=self._begin)
         self._enroll()
-        taken = self._run(self._queues.take, names, limit, self.incarnation)
+        taken = self._run(
+            self._queues.take, names, limit, self.incarnation, begin=self._begin
+        )
         if taken is None:
             self._listener.add(names)
         return taken or []
@@ -130,7 +140,7 @@ class SQLStore(Store):
         self._run(self._groups.remove, group, channel)
 
     def send_group(self, group, payload):
-        self._run(self._groups.send, group, payload)
+        self._run(self._send_group, group, payload, begin=self._begin)
 
     # Processes.
 

@@ -108,7 +108,10 @@ class Tables:
     def __init__(self, dialect, prefix):
         self.prefix = prefix
         self._dialect = dialect
-        self._names = {name: dialect.quote_name(f"{prefix}_{name}") for name in COLUMNS}
+        self._names = {
+            name: dialect.quote_name(f"{prefix}_{name}")
+            for name in (*COLUMNS, *dialect.functions)
+        }
         self._compiled = {}
 
     def compile(self, text):
@@ -140,8 +143,13 @@ class Tables:
                     f"ON {self._names[name]} ({column})"
                     for column in indexes
                 ]
-        return statements + dialect.further_creation(self)
+        return statements + [
+            text.format(**self._names) for text in dialect.functions.values()
+        ]
 
     def deletion(self):
         """Return the statements that delete the tables."""
-        return [f"DROP TABLE IF EXISTS {name}" for name in self._names.values()]
+        return [
+            f"DROP {'TABLE' if name in COLUMNS else 'FUNCTION'} IF EXISTS {quoted}"
+            for name, quoted in self._names.items()
+        ]
