@@ -90,21 +90,23 @@ class ProcessCalls(Store):
         self._is_renewed = False
         # {shard: the server's clock minus this machine's, in milliseconds}
         self._offsets = {}
+        # Is there a thread that listens?
+        self._is_listening = False
         # {shard: its listener}, of the shards on which somebody waits.
         self._listeners = {}
         # {shard: what is to live there}
         self._cares = {}
         self._whistle = _Whistle()
 
-    def _watch(self, shard):
-        """Listen to a shard from now on; return the listener."""
+    def _watch(self, shard, is_listener=False):
+        """Listen to a shard from now on; return what does it."""
         listener = self._listeners.get(shard)
         if listener is None:
             with self._life_lock:
                 listener = Listener(shard, self._name, self._expiry_ms)
                 listener = self._listeners.setdefault(shard, listener)
-            if len(self._shards) > 1:
-                # A thread that listens already is to listen there, too.
+            if self._is_listening and not is_listener:
+                # It is to listen there, too.
                 self.interrupt()
         return listener
 
@@ -166,13 +168,20 @@ class ProcessCalls(Store):
 
     def listen(self, timeout, inboxes=()):
         until = time.monotonic() + timeout
+        self._is_listening = True
+        try:
+            return self._listen(until, inboxes)
+        finally:
+            self._is_listening = False
+
+    def _listen(self, until, inboxes):
         if len(self._shards) == 1:
             parts = {self._shards[0]: frozenset(inboxes)}
         else:
             found = self._by_shard(inboxes)
             parts = {shard: frozenset(names) for shard, names in found.items()}
         for shard in parts:
-            self._watch(shard)
+            self._watch(shard, is_listener=True)
         waits = False
         while not self._whistle.hush():
             rings = []

@@ -56,12 +56,30 @@ class QueueCalls(Store):
     def take(self, names, limit, wait=False):
         if len(self._shards) == 1:
             return self._take(self._shards[0], names, limit, wait)
-        parts = self._by_shard(names)
-        for waits in (False, True)[: 1 + wait]:
-            for shard, part in parts.items():
-                if taken := self._take(shard, part, limit, waits):
-                    return taken
-        return []
+        taken = []
+        for shard, part in self._runs(names):
+            found = self._take(shard, part, limit, False)
+            limit -= sum(entry.left is not None for _, entry in found)
+            taken += found
+            if limit <= 0:
+                break
+        if taken or not wait:
+            return taken
+        for shard, part in self._by_shard(names).items():
+            taken += self._take(shard, part, limit, True)
+            if taken:
+                break
+        return taken
+
+    def _runs(self, names):
+        """Return [(shard, names that follow each other there), …]."""
+        runs = []
+        for name in names:
+            shard = self._shard_of(name)
+            if not runs or runs[-1][0] is not shard:
+                runs.append((shard, []))
+            runs[-1][1].append(name)
+        return runs
 
     def _take(self, shard, names, limit, wait):
         words = []
@@ -94,10 +112,13 @@ class QueueCalls(Store):
         if not self._doubtful and all(name in cursors for name in names):
             return
         names = [n for n in names if n not in cursors or n in self._doubtful]
-        words = [self._name, self._expiry_ms]
-        for name in names:
-            words += (name, cursors.get(name, b""))
-        cursors.update(zip(names, shard.run("open_inboxes", *words)))
+        known = [cursors.get(name, b"") for name in names]
+        words = [word for pair in zip(names, known) for word in pair]
+        reply = shard.run("open_inboxes", self._name, self._expiry_ms, *words)
+        for name, before, cursor in zip(names, known, reply):
+            # Another thread that takes may have come further.
+            if cursors.get(name, b"") == before:
+                cursors[name] = cursor
         self._doubtful.difference_update(names)
 
     def accept(self, inbox, offered):
