@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
-from django.channels.backends.lmdb_store import bells, place
+from django.channels.backends.lmdb_store import bells, files, place
 from django.channels.backends.lmdb_store.transaction import Transaction
 from django.channels.exceptions import LayerUnavailable
 from django.test import SimpleTestCase
@@ -336,7 +336,7 @@ class RoomTests(ForkingTests, SimpleTestCase):
 
 class FileTests(ForkingTests, SimpleTestCase):
     def data_file(self):
-        (file,) = self.files(place.DATA_FILE)
+        (file,) = self.files(files.DATA_FILE)
         return file
 
     @contextmanager
@@ -426,7 +426,7 @@ class FileTests(ForkingTests, SimpleTestCase):
         def work(store, say):
             say(repr(self.take(store, "a")))
 
-        with mock.patch.object(place, "FORMAT_VERSION", 2):
+        with mock.patch.object(files, "FORMAT_VERSION", 2):
             child = self.start(work)
         self.assertEqual(child.hear(), "[]")
         self.assertEqual(child.wait(), 0)
@@ -438,12 +438,12 @@ class FileTests(ForkingTests, SimpleTestCase):
         self.send(store, "a", b"1")
         old = self.data_file()
         store.close()
-        with mock.patch.object(place, "boot_id", lambda: "another"):
+        with mock.patch.object(files, "boot_id", lambda: "another"):
             self.assertEqual(self.take(store, "a"), [])
             self.assertFalse(old.exists())
 
     def test_without_a_boot_id_the_first_process_empties_the_store(self):
-        with mock.patch.object(place, "boot_id", lambda: ""):
+        with mock.patch.object(files, "boot_id", lambda: ""):
             a, b = self.open(), self.open()
             self.send(a, "a", b"1")
             self.assertEqual(self.take(b, "a"), [b"1"])

@@ -17,7 +17,7 @@ from struct import error as StructError
 
 from django.channels.exceptions import LayerUnavailable
 
-from . import place
+from . import files, place
 from .bells import Ringer
 
 # By how much of its size the map grows, for once, to take from what is full.
@@ -110,7 +110,7 @@ class Environment:
     def is_current(self):
         """Return whether the open file is the one that others would open."""
         with self._lock:
-            return self.identity is not None and self.identity == place.identify(
+            return self.identity is not None and self.identity == files.identify(
                 self.directory
             )
 
@@ -127,7 +127,7 @@ class Environment:
 
     def describe(self):
         """Return lines for a human."""
-        file = os.path.join(self.directory or self.path, place.DATA_FILE)
+        file = os.path.join(self.directory or self.path, files.DATA_FILE)
         used = os.stat(file).st_size if os.path.exists(file) else 0
         mega = 1024 * 1024
         return [
@@ -174,7 +174,7 @@ class Environment:
             return True
         if isinstance(error, lmdb.MapFullError):
             return self._grow(makes_room)
-        if isinstance(error, place.corrupt_errors()):
+        if isinstance(error, files.corrupt_errors()):
             self._close(error)
             return True
         if isinstance(error, lmdb.PanicError):
@@ -193,7 +193,7 @@ class Environment:
         return True
 
     def _open(self):
-        env, self.directory = place.open_environment(self.path, self.size)
+        env, self.directory = files.open_environment(self.path, self.size)
         try:
             self.ringer = Ringer(self.directory)
         except BaseException:
@@ -202,7 +202,7 @@ class Environment:
         self._env = env
         self._begin = partial(env.begin, write=True)
         self._map_size = env.info()["map_size"]
-        self.identity = place.identify(self.directory)
+        self.identity = files.identify(self.directory)
 
     def _close(self, error=None):
         env, self._env = self._env, None
@@ -212,13 +212,13 @@ class Environment:
             self.ringer.close()
             env.close()
         if error is not None and identity is not None:
-            place.replace(self.path, self.directory, identity, error)
+            files.replace(self.path, self.directory, identity, error)
 
     def _unavailable(self, error):
         size = self.size / 1024 / 1024
         if isinstance(error, self._lmdb.MapFullError):
             what = "is full"
-        elif place.is_full(error):
+        elif files.is_full(error):
             what = "cannot be written, its disk is full"
         else:
             what = "cannot be used"
