@@ -29,8 +29,10 @@ This module is provisional in the sense of PEP 411, as all of django.channels is
 import sys
 
 from .layer_conformance.base import cites
+from .layer_conformance.cancellation import CancellationTests
 from .layer_conformance.capacity import CapacityTests, ClosingTests, ExpiryTests
 from .layer_conformance.care import CareTests, StatisticsTests
+from .layer_conformance.concurrency import ConcurrencyTests
 from .layer_conformance.forms import both_forms
 from .layer_conformance.groups import GroupTests
 from .layer_conformance.names import NameTests
@@ -52,6 +54,8 @@ class ChannelLayerConformanceTests(
     ReceivingTests,
     WaitingTests,
     EndOfWaitTests,
+    CancellationTests,
+    ConcurrencyTests,
     CapacityTests,
     ExpiryTests,
     ClosingTests,

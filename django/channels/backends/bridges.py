@@ -142,6 +142,12 @@ async def receive_in_thread(layer, channels, limit, block, timeout):
         pairs, error = [], None
         try:
             pairs = _take(layer, handoff, channels, limit, block, timeout)
+            while pairs and not loop.is_running():
+                # It may stand still for ever, and others may wait for these.
+                _put_back(layer, pairs)
+                pairs = []
+                if _wait_for_loop(loop, handoff):
+                    pairs = _take(layer, handoff, channels, limit, block, timeout)
         except Exception as exception:
             error = exception
         if not handoff.deliver(pairs):
@@ -175,6 +181,19 @@ def _take(layer, handoff, channels, limit, block, timeout):
         ended = now < begun + 0.9 * wait or until is not None and now >= until
         if pairs or ended or handoff.abandoned:
             return pairs
+
+
+def _wait_for_loop(loop, handoff):
+    """Return True when a loop runs again, False if its task is gone."""
+    running = threading.Event()
+    try:
+        loop.call_soon_threadsafe(running.set)
+    except RuntimeError:
+        return False
+    while not running.wait(LOOK_UP_SECONDS):
+        if handoff.abandoned or loop.is_closed():
+            return False
+    return True
 
 
 def _settle(future, pairs, error):

@@ -139,6 +139,7 @@ class MemoryChannelLayer(BaseChannelLayer):
         The messages go to the head, whatever the capacity is; their time begins
         anew, but does not outlast that of what is behind them.
         """
+        pairs = [(c, copy_message(m, self.max_message_size)) for c, m in pairs]
         with self._lock:
             for channel, message in reversed(pairs):
                 self._store.put_back(channel, message)

@@ -89,6 +89,59 @@ class CapacityTests(ConformanceBase):
         self.assertEqual(self.fill(layer, "out!a"), 2)
         self.assertEqual(self.fill(layer, "own!a"), 2)
 
+    @cites("CL-32", "The capacity of a channel must be that of the first pattern")
+    @cites("CL-42", "A member that is full must miss the message")
+    @both_forms(
+        "groups",
+        alone=True,
+        capacity=5,
+        channel_capacity={"small*": 1, "in*!": 2, "body?*": 3},
+    )
+    def test_each_member_of_a_group_has_its_own_capacity(self, layer):
+        members = ["small", "in!a", "in!b", "body?a", "normal"]
+        for name in members:
+            layer.group_add("group", name)
+        for n in range(6):
+            layer.send_group("group", {"n": n})
+        for key, capacity in (("small", 1), ("body?a", 3), ("normal", 5)):
+            numbers = [m["n"] for m in self.receive_all(layer, [key])]
+            self.assertEqual(sorted(numbers), list(range(capacity)))
+        received = [layer.receive(["in!"]) for _ in range(4)]
+        self.assertCountEqual(
+            received, [(name, {"n": n}) for n in range(2) for name in ("in!a", "in!b")]
+        )
+        self.assertEmpty(layer, "in!")
+        # There is room again, for all.
+        layer.send_group("group", {"n": 6})
+        received = [m for m in self.receive_all(layer, ["small", "in!", "body?a"])]
+        self.assertEqual(received, [{"n": 6}] * 4)
+
+    @cites("CL-31", "Capacity must be counted in messages")
+    @cites("CL-42", "A member that is full must miss the message")
+    @both_forms("groups", capacity=3)
+    def test_messages_to_groups_and_to_channels_share_the_room(self, layer):
+        for name, key in (("a", "a"), ("a?b", "a?b"), ("a!b", "a!")):
+            with self.subTest(name=name):
+                layer.group_add("group", name)
+                layer.send(name, {"n": 0})
+                layer.send_group("group", {"n": 1})
+                self.assertEqual(layer.send_batch([(name, {"n": 2})]), [None])
+                with self.assertRaisesMessage(layer.ChannelFull, name):
+                    layer.send(name, {"n": 3})
+                layer.send_group("group", {"n": 4})
+                numbers = [m["n"] for m in self.receive_all(layer, [key])]
+                self.assertEqual(sorted(numbers), [0, 1, 2])
+                layer.group_discard("group", name)
+
+    @cites("CL-30", "It takes another as soon as one was received.")
+    @both_forms("flush", alone=True, capacity=3)
+    def test_a_flush_makes_room(self, layer):
+        for name in ("a", "a?b", "a!b"):
+            self.assertEqual(self.fill(layer, name), 3)
+        layer.flush()
+        for name in ("a", "a?b", "a!b"):
+            self.assertEqual(self.fill(layer, name), 3)
+
     @cites("CL-33", "must be checked when the layer is made")
     def test_an_option_out_of_range_is_refused(self):
         for option, values in (

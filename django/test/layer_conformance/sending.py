@@ -2,6 +2,7 @@
 
 from .base import ConformanceBase, cites
 from .forms import both_forms
+from .values import VALUES, plain
 
 
 class SendingTests(ConformanceBase):
@@ -129,3 +130,33 @@ class SendingTests(ConformanceBase):
             layer.send(name, {})
             with self.assertRaisesMessage(layer.ChannelFull, name):
                 layer.send(name, {})
+
+    @cites("CL-10", "what is received has the values and the types of what was sent")
+    @both_forms()
+    def test_values_arrive_by_whatever_way_they_were_sent(self, layer):
+        message = {"values": VALUES, "a": {"b": [{"c": VALUES}]}}
+        layer.send_batch([("a", message)])
+        received = layer.receive_batch(["a"], 1)
+        self.assertEqual(plain(received[0][1]), plain(message))
+        layer.put_back(received)
+        self.assertEqual(plain(layer.receive(["a"])[1]), plain(message))
+        if "groups" in layer.extensions:
+            for name in ("in!a", "normal"):
+                layer.group_add("group", name)
+            layer.send_group("group", message)
+            for key in ("in!", "normal"):
+                self.assertEqual(plain(layer.receive([key])[1]), plain(message))
+
+    @cites("CL-13", "What the sender or a reader does with a message after the call")
+    @both_forms()
+    def test_a_change_after_any_call_is_not_seen(self, layer):
+        message = {"list": [1]}
+        layer.send("a", message)
+        pairs = [layer.receive(["a"])]
+        layer.put_back(pairs)
+        pairs[0][1]["list"].append(2)
+        message["list"].append(3)
+        received = layer.receive(["a"])[1]
+        self.assertEqual(received, {"list": [1]})
+        received["list"].append(4)
+        self.assertEmpty(layer, "a")
