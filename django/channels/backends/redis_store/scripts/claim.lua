@@ -5,7 +5,7 @@
 local last = 2 + ARGV[2]
 for i = 3, last do
     call('SET', P .. 'o:' .. ARGV[i], ARGV[1], 'PX', UNCLAIMED_MS)
-    call('ZADD', P .. 'queues', 'GT', now + UNCLAIMED_MS, ARGV[i])
+    note('queues', ARGV[i], UNCLAIMED_MS)
 end
 for i = last + 1, #ARGV, 4 do
     local count = tonumber(ARGV[i + 3])

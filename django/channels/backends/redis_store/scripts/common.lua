@@ -9,3 +9,12 @@ local now = second * 1000 + math.floor(time[2] / 1000)
 local function is_inbox(queue)
     return string.byte(queue, -1) == 33
 end
+
+-- Note that there is a queue, or a group, for that many ms. ``what`` is the list.
+local function note(what, name, life)
+    local key = P .. what
+    call('ZADD', key, 'GT', now + life, name)
+    if call('PTTL', key) < life then
+        call('PEXPIRE', key, life)
+    end
+end

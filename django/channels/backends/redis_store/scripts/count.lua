@@ -8,6 +8,6 @@ for i = 4, #ARGV, 3 do
     local hash = P .. 'q:' .. ARGV[i]
     call('HINCRBY', hash, ARGV[i + 1], ARGV[i + 2])
     call('PEXPIRE', hash, MEMORY_MS + ARGV[3])
-    call('ZADD', P .. 'queues', 'GT', now + MEMORY_MS + ARGV[3], ARGV[i])
+    note('queues', ARGV[i], MEMORY_MS + ARGV[3])
 end
 return 1

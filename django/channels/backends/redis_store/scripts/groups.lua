@@ -18,7 +18,7 @@ local function write_member(group, name, count, capacity, till, owner)
     if call('PTTL', key) < live then
         call('PEXPIRE', key, live)
     end
-    call('ZADD', P .. 'groups', 'GT', now + live, group)
+    note('groups', group, live)
 end
 
 local function is_alive(till, owner)

@@ -50,7 +50,7 @@ local function save(q, sent, expiry, ...)
         'refused_before', refused_before)
     local memory = MEMORY_MS + expiry
     call('PEXPIRE', q.hash, memory)
-    call('ZADD', P .. 'queues', now + memory, q.name)
+    note('queues', q.name, memory)
     call('PEXPIRE', q.list, memory)
     if q.inbox then
         call('PEXPIRE', q.stream, UNCLAIMED_MS + expiry)
@@ -196,7 +196,7 @@ local function control(inbox, mark, payload, expiry)
     local key = P .. 'i:' .. inbox
     call('XADD', key, '*', 'c ' .. mark, payload)
     call('PEXPIRE', key, UNCLAIMED_MS + expiry)
-    call('ZADD', P .. 'queues', now + UNCLAIMED_MS + expiry, inbox)
+    note('queues', inbox, UNCLAIMED_MS + expiry)
 end
 
 -- Let the reader of an inbox look into it by taking.

@@ -22,13 +22,13 @@ local i = 5
 while ARGV[i] and ARGV[i] ~= '' do
     call('PEXPIRE', P .. 'o:' .. ARGV[i], UNCLAIMED_MS)
     call('PEXPIRE', P .. 'i:' .. ARGV[i], UNCLAIMED_MS)
-    call('ZADD', P .. 'queues', 'XX', 'GT', now + UNCLAIMED_MS, ARGV[i])
+    note('queues', ARGV[i], UNCLAIMED_MS)
     i = i + 1
 end
 for j = i + 1, #ARGV do
     if call('PTTL', P .. 'g:' .. ARGV[j]) < UNCLAIMED_MS then
         call('PEXPIRE', P .. 'g:' .. ARGV[j], UNCLAIMED_MS)
-        call('ZADD', P .. 'groups', 'XX', 'GT', now + UNCLAIMED_MS, ARGV[j])
+        note('groups', ARGV[j], UNCLAIMED_MS)
     end
 end
 call('ZREMRANGEBYSCORE', P .. 'queues', '-inf', now)

@@ -88,12 +88,17 @@ local function take_inbox(q, index, cursor)
     end
 end
 
-if repeated then
-    for _, item in ipairs(repeated) do
-        found_any = true
-        reply[#reply + 1] = item
+-- Put what the first try took: messages first, and last what was missed.
+local function put_again(kind)
+    for _, item in ipairs(repeated or {}) do
+        if item[2] == kind then
+            found_any = true
+            reply[#reply + 1] = item
+        end
     end
 end
+
+put_again('l')
 local index = 0
 for i = 8, #ARGV, 2 do
     if messages < limit and (is_inbox(ARGV[i]) or not repeated) then
@@ -104,7 +109,7 @@ for i = 8, #ARGV, 2 do
         if q.inbox then
             take_inbox(q, index, ARGV[i + 1])
         end
-        if q.rolled or found_any then
+        if found_any or (q.rolled and q.second > 0) then
             save(q, 0, expiry)
         end
         if q.pending > 0 and not q.inbox then
@@ -113,6 +118,7 @@ for i = 8, #ARGV, 2 do
     end
     index = index + 1
 end
+put_again('m')
 if #kept > 0 or (again == '1' and not repeated) then
     local result = cmsgpack.pack({number, kept})
     call('SET', P .. 'r:' .. sender, result, 'PX', REPEAT_MS)
@@ -123,7 +129,7 @@ if incarnation ~= '' and not found_any then
             local key = P .. 'w:' .. ARGV[i]
             call('ZADD', key, 'NX', now, incarnation)
             call('PEXPIRE', key, MEMORY_MS)
-            call('ZADD', P .. 'queues', 'GT', now + MEMORY_MS, ARGV[i])
+            note('queues', ARGV[i], MEMORY_MS)
         end
     end
 end
