@@ -51,7 +51,7 @@ class CancellationTests(ConformanceBase):
                         self.assertEqual(pairs, [(name, {"n": turns})])
             self.assertEmpty(layer, key)
 
-    async def receive_pairs(self, layer, in_batches):
+    async def await_pairs(self, layer, in_batches):
         keys = ["a", "b?c", "d!"]
         if in_batches:
             return await layer.areceive_batch(keys, 3, **WAIT)
@@ -72,7 +72,7 @@ class CancellationTests(ConformanceBase):
             chance = random.Random(seed + number)
             patience = FIRST_PATIENCE_SECONDS
             while len(received) < MESSAGES:
-                task = asyncio.create_task(self.receive_pairs(layer, number % 2))
+                task = asyncio.create_task(self.await_pairs(layer, number % 2))
                 if chance.random() < 0.7:
                     seconds = chance.random() * patience
                     await asyncio.wait([task], timeout=seconds)
