@@ -8,6 +8,7 @@ import os
 import re
 
 from django.channels.exceptions import InvalidChannelLayerError
+from django.core.checks import Error, Warning
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections
 
@@ -16,6 +17,7 @@ from .sql_store.mysql import MySQL
 from .sql_store.postgresql import PostgreSQL
 from .sql_store.sqlite import SQLite
 from .sql_store.store import SQLStore
+from .sql_store.testing import in_tests
 
 # {vendor of a connection: its dialect}
 DIALECTS = {"sqlite": SQLite, "postgresql": PostgreSQL, "mysql": MySQL}
@@ -34,21 +36,51 @@ class DatabaseChannelLayer(SharedChannelLayer):
     """
 
     def __init__(
-        self,
-        *args,
-        using=DEFAULT_DB_ALIAS,
-        table="django_channels",
-        path=None,
-        **kwargs,
+        self, using=DEFAULT_DB_ALIAS, table="django_channels", path=None, **options
     ):
         self.using = using
         self._table = _check_table(table)
         self._path = _check_path(path)
         self._check_database()
-        super().__init__(*args, **kwargs)
+        super().__init__(**options)
 
     def make_store(self):
         return SQLStore(self._make_dialect(), self.using, self._table, self.expiry)
+
+    def check(self, reach=False):
+        """See BaseChannelLayer.check()."""
+        return self._check_file() + super().check(reach)
+
+    async def acheck(self, reach=False):
+        return await self._courier.call(self.check, reach)
+
+    def _check_file(self):
+        name = connections.settings[self.using]["NAME"]
+        wrapper = connections.create_connection(self.using)
+        if wrapper.vendor != "sqlite":
+            return []
+        if wrapper.creation.is_in_memory_db(name):
+            if self._path is not None or in_tests():
+                return []
+            return [
+                Warning(
+                    f"The database {self.using!r} is in memory: only this process and "
+                    "its forked children share the channel layer beside it.",
+                    hint="Use a database in a file, or set path.",
+                    id="channels.database.W001",
+                )
+            ]
+        if self._path and os.path.realpath(self._path) == os.path.realpath(name):
+            return [
+                Error(
+                    f"The path {self._path!r} is the file of the database "
+                    f"{self.using!r}: the channel layer would wait for every "
+                    "transaction of the application.",
+                    hint="Leave path out, or name a file of its own.",
+                    id="channels.database.E001",
+                )
+            ]
+        return []
 
     def create_tables(self):
         """Make the tables of the layer if need be; return whether it was needed."""

@@ -7,7 +7,7 @@ is made up for by the look of the layer once a second.
 """
 
 import os
-import select
+import selectors
 import socket
 import stat
 import tempfile
@@ -22,10 +22,20 @@ DATAGRAM_BYTES = 4096
 # With so many at a time, others may not have found room in the socket.
 CROWD = 8
 
+# One without a descriptor of its own, which a forked child would share.
+_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
+
+
+def can_read(number):
+    """Return whether something waits at a descriptor, or its end has come."""
+    with _Selector() as selector:
+        selector.register(number, selectors.EVENT_READ)
+        return bool(selector.select(0))
+
 
 def can_ring():
     """Return whether this system has such sockets."""
-    return hasattr(socket, "AF_UNIX") and hasattr(select, "poll")
+    return hasattr(socket, "AF_UNIX")
 
 
 def private_folder():
@@ -102,8 +112,8 @@ class Doorbell:
         self._inside, self._outside = socket.socketpair()
         for end in (self._inside, self._outside):
             end.setblocking(False)
-        self._poll = select.poll()
-        self._poll.register(self._inside, select.POLLIN)
+        self._selector = _Selector()
+        self._selector.register(self._inside, selectors.EVENT_READ)
         # Held while a thread is in wait().
         self._waiting = threading.Lock()
 
@@ -124,7 +134,7 @@ class Doorbell:
             return ""
         bell.setblocking(False)
         self._socket, self._path = bell, path
-        self._poll.register(bell, select.POLLIN)
+        self._selector.register(bell, selectors.EVENT_READ)
         return path
 
     def wait(self, seconds, number=None):
@@ -135,13 +145,12 @@ class Doorbell:
         """
         with self._waiting:
             if number is not None:
-                self._poll.register(number, select.POLLIN)
+                self._selector.register(number, selectors.EVENT_READ)
             try:
-                # Rounded up: a listener that comes early has to wait again.
-                self._poll.poll(int(seconds * 1000) + 1)
+                self._selector.select(seconds)
             finally:
                 if number is not None:
-                    self._poll.unregister(number)
+                    self._selector.unregister(number)
             interrupted = bool(_drain(self._inside))
             datagrams = _drain(self._socket) if self._socket is not None else []
         names = list(

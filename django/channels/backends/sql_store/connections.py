@@ -86,6 +86,8 @@ class Pool:
         # Called with the cursor of each new connection.
         self._set_up = set_up
         self._name = None
+        # Closes other connections before a test database is deleted.
+        self.on_deletion = None
         # What notices that the test database is deleted, and whether it was.
         self._watch = None
         self._ended = False
@@ -170,9 +172,9 @@ class Pool:
         return _Errors(self._raise)
 
     def _raise(self, error):
-        """Raise an error of the driver as a LayerUnavailable, and others as they are."""
+        """Raise an error, as a LayerUnavailable if it is the driver's."""
         driver = self.dialect.driver
-        if not isinstance(error, (driver.Error, driver.InterfaceError)):
+        if not isinstance(error, driver.Error):
             raise error
         place = self.dialect.place()
         if self.dialect.is_missing_table(error):
@@ -269,9 +271,9 @@ class Pool:
     def _check_name_locked(self):
         """Go along with a test runner that puts another database in place."""
         name = connections.settings[self._using]["NAME"]
+        if self._ended:
+            raise LayerUnavailable(f"The test database {self._name!r} is gone.")
         if name != self._name:
-            if self._ended:
-                raise LayerUnavailable(f"The test database {self._name!r} is gone.")
             self._name = name
             self.dialect.change_name(name)
             while self._free:
@@ -282,6 +284,9 @@ class Pool:
 
     def _before_deletion(self, for_good):
         self._ended = for_good
+        self.on_deletion()
+        with self._changed:
+            self._wait_for_all_locked()
         self.close()
 
     def make(self, function):
@@ -314,9 +319,12 @@ class Pool:
     def hold(self):
         """Close all connections before a fork, and let none be opened."""
         self._changed.acquire()
-        self._changed.wait_for(lambda: len(self._free) == self._count, LOCK_SECONDS)
+        self._wait_for_all_locked()
         while self._free:
             self._close_locked(self._free.pop())
+
+    def _wait_for_all_locked(self):
+        self._changed.wait_for(lambda: len(self._free) == self._count, LOCK_SECONDS)
 
     def let_go(self):
         """Let connections be opened again after hold()."""
@@ -357,6 +365,7 @@ def _in_thread(function):
 
 
 def _before_fork():
+    _forking.acquire()
     for pool in list(_pools):
         pool.hold()
         _held.append(pool)
@@ -365,8 +374,11 @@ def _before_fork():
 def _after_fork():
     while _held:
         _held.pop().let_go()
+    _forking.release()
 
 
+# One thread forks at a time; these are the pools that it holds.
+_forking = threading.Lock()
 _held = []
 
 if hasattr(os, "register_at_fork"):

@@ -6,8 +6,7 @@ crash, as a whole. So nothing comes back that was taken before, and a process
 sees the loss by its own lease, which is gone with the rest.
 """
 
-import select
-
+from .bells import can_read
 from .dialects import LOCK_SECONDS, Dialect
 from .functions import FUNCTIONS, expand
 
@@ -73,9 +72,7 @@ class PostgreSQL(Dialect):
 
     def is_stale(self, connection):
         # Nothing comes on an idle connection but the server's farewell.
-        poll = select.poll()
-        poll.register(connection.fileno(), select.POLLIN)
-        return bool(poll.poll(0))
+        return connection.closed or can_read(connection.fileno())
 
     def notify(self, step, process, queue):
         step.execute("SELECT pg_notify(%s, %s)", (self.listening_name(process), queue))

@@ -51,6 +51,7 @@ class SQLStore(Store):
             self._send_group = self._groups.send
         # Do the most frequent calls consist of several statements?
         self._begin = not dialect.functions
+        self._pool.on_deletion = self._listener.close
         # Held by whoever changes the incarnation.
         self._life = threading.Lock()
         # When this process clears up, if nobody else does.
