@@ -84,6 +84,8 @@ class Alone:
     def __init__(self, pool):
         self._pool = pool
         self.name = name_of(pool)
+        # What queues are divided by: all processes say it alike.
+        self.identity = self.name
 
     def connect(self):
         """Return a connection and its address; raise WireError."""
@@ -98,6 +100,7 @@ class Watched:
 
     def __init__(self, sentinels, master_name, given, sentinel_given):
         self.name = f"{master_name} of sentinels"
+        self.identity = master_name
         self._sentinels = sentinels
         self._sentinel_options = connection_options(sentinel_given)
         self._master_name = master_name
@@ -195,6 +198,8 @@ class Nodes:
 
 class Part:
     """The node of a cluster that has the keys with a tag."""
+
+    identity = ""
 
     def __init__(self, nodes, tag, name):
         self._nodes = nodes

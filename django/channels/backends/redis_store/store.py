@@ -46,7 +46,7 @@ class RedisStore(QueueCalls, GroupCalls, ProcessCalls, CareCalls):
     def _find_shard(self, queue):
         # Each shard has a rank for each queue: without one, the others' stay.
         def rank(shard):
-            text = f"{shard.epoch_key} {shard.server.name} {queue}"
+            text = f"{shard.epoch_key} {shard.server.identity} {queue}"
             return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
         return max(self._shards, key=rank)
