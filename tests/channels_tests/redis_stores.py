@@ -1,7 +1,9 @@
 """Where the tests of the Redis layer have their servers."""
 
+from django.channels.backends.redis import RedisChannelLayer
 from django.channels.backends.redis_store.hosts import parse_hosts
 from django.channels.backends.redis_store.store import RedisStore
+from django.test.channel_layers import ChannelLayerConformanceTests
 
 from . import services
 
@@ -63,6 +65,21 @@ class InCluster(OneRedis):
 
     def hosts(self):
         return {"cluster": self.server.urls}
+
+
+class RedisConformance(ChannelLayerConformanceTests):
+    """The suite for layers, on the servers of one of the classes above."""
+
+    layer_class = RedisChannelLayer
+
+    def get_options(self):
+        return {"hosts": self.hosts(), "prefix": f"{services.unique_name()}:"}
+
+    def lose_data(self, layer):
+        for shard in layer._store._shards:
+            keys = command(shard, "KEYS", f"{shard.beginning}*")
+            for key in keys:
+                command(shard, "DEL", key)
 
 
 def command(shard, *words):

@@ -1,18 +1,15 @@
-"""The Redis layer keeps the contract, on one server."""
+"""The Redis layer keeps the contract, on one server, and what is its own."""
 
-from django.channels.backends.redis import RedisChannelLayer
 from django.test import SimpleTestCase
-from django.test.channel_layers import ChannelLayerConformanceTests
 
-from . import services
+from .redis_stores import OneRedis, RedisConformance
 
 
-class RedisConformanceTests(ChannelLayerConformanceTests, SimpleTestCase):
-    layer_class = RedisChannelLayer
+class RedisConformanceTests(OneRedis, RedisConformance, SimpleTestCase):
+    def stop_store(self, layer):
+        self.server.kill()
+        self.addCleanup(self.start_store, layer)
 
-    def get_layer(self, **options):
-        return RedisChannelLayer(
-            hosts=[services.redis().socket_url],
-            prefix=services.unique_name(),
-            **options,
-        )
+    def start_store(self, layer):
+        if not self.server.running:
+            self.server.restart()

@@ -2,10 +2,8 @@
 
 from unittest import mock
 
-from django.channels.backends.redis import RedisChannelLayer
 from django.channels.backends.redis_store import listener, replies, wire
 from django.test import SimpleTestCase, tag
-from django.test.channel_layers import ChannelLayerConformanceTests
 
 from .redis_stores import (
     BySentinels,
@@ -13,6 +11,7 @@ from .redis_stores import (
     InCluster,
     OneRedis,
     OneValkey,
+    RedisConformance,
     TwoHosts,
 )
 from .stores import StoreTests
@@ -57,11 +56,6 @@ class NoHiredisStoreTests(OneRedis, StoreTests, SimpleTestCase):
             patcher = mock.patch.object(module, name, value)
             patcher.start()
             self.addCleanup(patcher.stop)
-
-
-class RedisConformance(ChannelLayerConformanceTests):
-    def get_layer(self, **options):
-        return RedisChannelLayer(self.hosts(), self.prefix, **options)
 
 
 @tag("full")

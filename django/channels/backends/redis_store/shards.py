@@ -45,7 +45,7 @@ class Shard:
         # Is it a part of a cluster?
         self.is_tagged = bool(tag)
         self.epoch_key = f"{prefix}{tag}epoch"
-        self._beginning = f"{prefix}{tag}"
+        self.beginning = f"{prefix}{tag}"
         self._lock = threading.Lock()
         self._wires = deque()
         # The run id and the generation, and what keys begin with.
@@ -201,7 +201,7 @@ class Shard:
             if generation != self.generation:
                 self._is_changed |= bool(self.generation)
                 self.generation = generation
-                self.keys = f"{self._beginning}{generation}:"
+                self.keys = f"{self.beginning}{generation}:"
             self._run_id = run_id
 
     # Errors.
