@@ -9,6 +9,7 @@ slot of a reader, too, is cleared when a forked child lets go of the file.
 """
 
 import os
+import sys
 import threading
 import weakref
 from functools import partial
@@ -22,6 +23,9 @@ from .bells import Ringer
 
 # By how much of its size the map grows, for once, to take from what is full.
 RESERVE_PARTS = 8
+# How long, in a transaction, other threads of this process may keep Python's lock
+# after a call of LMDB, in seconds. Other processes wait as long, and 5 ms are usual.
+SWITCH_SECONDS = 0.0001
 # How often one call is tried, where the failure says that it was not done.
 ATTEMPTS = 4
 
@@ -144,6 +148,8 @@ class Environment:
             self._open()
         txns, done = self._txns, []
         txn = None
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(min(interval, SWITCH_SECONDS))
         try:
             # Each in one call of C: no signal handler comes in between, and
             # misses a transaction that is open or ends one that is committed.
@@ -163,6 +169,7 @@ class Environment:
             if txns:
                 # After a commit this does nothing.
                 txns.pop().abort()
+            sys.setswitchinterval(interval)
 
     def _recover(self, error, makes_room):
         """Return whether another attempt makes sense, after doing what it needs."""
