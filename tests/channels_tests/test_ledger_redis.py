@@ -7,7 +7,11 @@ from django.test import SimpleTestCase, tag
 
 from . import services
 from .ledger.breaking import ServerScenarios
+from .ledger.journal import now
 from .ledger.scenarios import (
+    GROUPS,
+    NORMAL,
+    PACE_SECONDS,
     ClockScenarios,
     LeaseScenarios,
     LedgerTestCase,
@@ -42,6 +46,46 @@ class RedisLongLedgerTests(
 ):
     count = 500
     kills = 10
+
+
+@tag("full")
+class ValkeyLedgerTests(RedisLedgerTests):
+    def config(self):
+        return {"hosts": [services.valkey().url], "prefix": services.unique_name()}
+
+
+@tag("full")
+class ClusterLedgerTests(RedisLedgerTests):
+    def config(self):
+        hosts = {"cluster": services.cluster().urls}
+        return {"hosts": hosts, "prefix": services.unique_name()}
+
+
+@tag("full")
+class SentinelLedgerTests(RedisLedgerTests):
+    def config(self):
+        setup = services.sentinel()
+        hosts = {"sentinels": setup.addresses, "master_name": setup.name}
+        return {"hosts": hosts, "prefix": services.unique_name()}
+
+    def test_a_replica_that_takes_over(self):
+        for kill in (False, True):
+            with self.subTest(kill=kill), self.make_ledger() as ledger:
+                one, two, three = self.programs(ledger, 3)
+                for program, name in (one, "m1"), (two, "m2"):
+                    program.play("member", name, groups=GROUPS)
+                    program.play("reader", f"{name}r", channels=NORMAL, limit=3)
+                ledger.members_ready("m1", "m2")
+                options = {"channels": NORMAL, "groups": GROUPS}
+                three.play("writer", "w1", **options, pace=PACE_SECONDS)
+                ledger.progress(100)
+                with ledger.broken():
+                    services.sentinel().failover(kill=kill)
+                ledger.reaches(now(), "m1", "m2")
+                ledger.progress(100)
+                ledger.finish()
+                self.assertBooksAgree(ledger, "store empty")
+                services.sentinel().restart()
 
 
 class RedisServerLedgerTests(ServerScenarios, RedisLedgerTestCase, SimpleTestCase):

@@ -251,6 +251,16 @@ class Books:
                     return receipt
         return None
 
+    def healing_seconds(self, *roles):
+        """Return how long after the last fault all roles had group messages again."""
+        end = self.broken[-1][1]
+        return max(self.heard(role, end).time - end for role in roles) / 1e9
+
+    def longest_pause(self):
+        """Return for how many seconds a program stood still at the most."""
+        pauses = [pause for one in self.paused.values() for pause in one]
+        return max((end - begin for begin, end in pauses), default=0) / 1e9
+
     def limits(self):
         """Return how many messages each reader asks for at a time."""
         readers = [one for one in self._roles.values() if one.kind != "writer"]
@@ -271,8 +281,9 @@ class Books:
     def summary(self):
         """Return in one line what there is."""
         outcomes = ", ".join(f"{n} {name}" for name, n in self.outcomes().items())
+        pause = f"; paused for {self.longest_pause():.1f} s" if self.paused else ""
         errors = f"; errors: {self.errors.most_common(3)}" if self.errors else ""
         return (
             f"({outcomes}; {len(self.receipts)} received; "
-            f"{len(self.gaps)} gaps, {sum(self.told.values())} told{errors})"
+            f"{len(self.gaps)} gaps, {sum(self.told.values())} told{pause}{errors})"
         )
