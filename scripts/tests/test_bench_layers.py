@@ -17,10 +17,11 @@ sys.path.append(str(ROOT / "tests"))
 from benchmarks import layers  # noqa: E402
 from benchmarks.layers_comparison import LayerComparison  # noqa: E402
 from benchmarks.layers_figures import Target, show_table  # noqa: E402
-from benchmarks.layers_groups import GroupTable, middle, spread  # noqa: E402
+from benchmarks.layers_groups import GroupTable, combine, spread  # noqa: E402
 from benchmarks.layers_idle import Idle  # noqa: E402
 from benchmarks.layers_processes import (  # noqa: E402
     LOADS,
+    REPEATED_SECONDS,
     TRIES,
     Place,
     Process,
@@ -191,14 +192,22 @@ class PlaceTests(unittest.TestCase):
         for shares, kept, runs in (
             ([0.05, 0.0], 0.05, 1),
             ([0.5, 0.1], 0.1, 2),
-            ([0.5, 0.4, 0.0], 0.4, TRIES),
+            ([0.5, 0.4, 0.3, 0.0], 0.3, TRIES),
         ):
             with self.subTest(shares=shares):
-                results = [{"others": share} for share in shares]
+                results = [{"others": share, "seconds": 1} for share in shares]
                 place = Place(self.environment, "test")
                 with mock.patch.object(place, "_watch", side_effect=results) as watch:
                     best = place.quietly(None)
                 self.assertEqual((best["others"], watch.call_count), (kept, runs))
+
+    def test_a_busy_machine_does_not_make_it_take_for_ever(self):
+        place = Place(self.environment, "test")
+        busy = {"others": 1.5, "seconds": REPEATED_SECONDS + 1}
+        with mock.patch.object(place, "_watch", return_value=busy) as watch:
+            for calls in (2, 3, 4):
+                place.quietly(None)
+                self.assertEqual(watch.call_count, calls)
 
     def test_what_a_process_starts_in_another_session_is_its_own(self):
         text = "import subprocess, sys; subprocess.run(['sleep', '60'], "
@@ -231,9 +240,13 @@ class GroupTests(unittest.TestCase):
             with self.subTest(size=size, processes=processes):
                 self.assertEqual(spread(size, processes), shares)
 
-    def test_a_cost_that_was_not_always_there_counts(self):
-        costs = [{"c:ping": 1, "input": 5}, {"input": 7}, {"input": 9}]
-        self.assertEqual(middle(costs), {"c:ping": 0, "input": 7})
+    def test_a_renewal_between_sends_is_not_their_cost(self):
+        costs = [
+            {"commands": 14, "bytes": 900, "send ms": 5},
+            {"commands": 26, "bytes": 1500, "send ms": 1},
+            {"commands": 14, "bytes": 901, "send ms": 3},
+        ]
+        self.assertEqual(combine(costs), {"commands": 14, "bytes": 900, "send ms": 3})
 
     def test_costs_may_grow_with_processes_only(self):
         table = GroupTable("groups", [], processes=4)

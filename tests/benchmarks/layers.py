@@ -130,9 +130,12 @@ def redis_round_trip():
 
 def redis_groups():
     variants = [
-        Stream("ours", OURS),
-        Stream(PUBSUB, CHANNELS_PUBSUB),
-        Stream(CORE, CHANNELS_CORE),
+        Stream(name, layer, server_name=name)
+        for name, layer in (
+            ("ours", OURS),
+            (PUBSUB, CHANNELS_PUBSUB),
+            (CORE, CHANNELS_CORE),
+        )
     ]
     return [
         GroupTable(f"redis, send_group: members in {where}", variants, processes)
