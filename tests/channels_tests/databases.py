@@ -1,5 +1,7 @@
 """Databases for tests of the database layer: on files, and on servers."""
 
+import itertools
+import os
 import tempfile
 from pathlib import Path
 
@@ -8,6 +10,8 @@ from django.db import connections
 from django.db.utils import ConnectionHandler
 
 from . import services
+
+_numbers = itertools.count()
 
 
 def add_database(alias, settings):
@@ -47,6 +51,8 @@ class DatabaseTestCase:
         super().setUpClass()
         cls.settings = cls.database_settings()
         add_database(cls.using, cls.settings)
+        # None of those that Django makes for tests.
+        cls.databases = {cls.using}
         cls.addClassCleanup(connections.settings.pop, cls.using)
 
     def setUp(self):
@@ -81,7 +87,7 @@ class DatabaseTestCase:
 
 
 class SQLiteTestCase(DatabaseTestCase):
-    """An SQLite file in a folder of the class."""
+    """An SQLite file in a folder of the class, and a layer's file for each layer."""
 
     @classmethod
     def database_settings(cls):
@@ -92,6 +98,35 @@ class SQLiteTestCase(DatabaseTestCase):
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": str(cls.folder / "application.sqlite3"),
         }
+
+    def setUp(self):
+        super().setUp()
+        self.path = str(self.folder / self.table)
+
+    def get_options(self):
+        """Return the options of a layer with a file of its own."""
+        return {"using": self.using, "path": f"{self.path}-{next(_numbers)}"}
+
+    def get_paths(self, layer):
+        """Return the paths of the layer's file and of what SQLite has beside it."""
+        path = layer._store._dialect.path
+        return [f"{path}{suffix}" for suffix in ("", "-wal", "-shm")]
+
+    def stop_store(self, layer):
+        # Whoever opens it finds a folder in its place.
+        for path in filter(os.path.exists, self.get_paths(layer)):
+            os.rename(path, f"{path}.away")
+        os.mkdir(self.get_paths(layer)[0])
+
+    def start_store(self, layer):
+        os.rmdir(self.get_paths(layer)[0])
+        for path in self.get_paths(layer):
+            if os.path.exists(f"{path}.away"):
+                os.rename(f"{path}.away", path)
+
+    def lose_data(self, layer):
+        for path in filter(os.path.exists, self.get_paths(layer)):
+            os.unlink(path)
 
 
 class ServerTestCase(DatabaseTestCase):
@@ -107,11 +142,22 @@ class ServerTestCase(DatabaseTestCase):
         cls.addClassCleanup(cls.server.drop_database, cls.name)
         return settings
 
+    def stop_store(self, layer):
+        self.server.terminate()
+
+    def start_store(self, layer):
+        self.server.start()
+
 
 class PostgreSQLTestCase(ServerTestCase):
     """A database on the PostgreSQL that all tests share."""
 
     start = staticmethod(services.postgres)
+
+    def lose_data(self, layer):
+        # Unlogged tables are empty after a crash.
+        self.server.kill()
+        self.server.start()
 
 
 class MariaDBTestCase(ServerTestCase):

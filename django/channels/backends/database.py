@@ -45,7 +45,7 @@ class DatabaseChannelLayer(SharedChannelLayer):
         super().__init__(**options)
 
     def make_store(self):
-        return SQLStore(self._make_dialect(), self.using, self._table, self.expiry)
+        return SQLStore(self._make_dialect(), self._table, self.expiry)
 
     def check(self, reach=False):
         """See BaseChannelLayer.check()."""
@@ -55,11 +55,10 @@ class DatabaseChannelLayer(SharedChannelLayer):
         return await self._courier.call(self.check, reach)
 
     def _check_file(self):
-        name = connections.settings[self.using]["NAME"]
-        wrapper = connections.create_connection(self.using)
-        if wrapper.vendor != "sqlite":
+        name = self._wrapper.settings_dict["NAME"]
+        if self._wrapper.vendor != "sqlite":
             return []
-        if wrapper.creation.is_in_memory_db(name):
+        if self._wrapper.creation.is_in_memory_db(name):
             if self._path is not None or in_tests():
                 return []
             return [
@@ -91,8 +90,7 @@ class DatabaseChannelLayer(SharedChannelLayer):
         return self._store.tables.creation()
 
     def _make_dialect(self):
-        wrapper = connections.create_connection(self.using)
-        return DIALECTS[wrapper.vendor](wrapper, self._path)
+        return DIALECTS[self._wrapper.vendor](self._wrapper, self._path)
 
     def _check_database(self):
         if self.using not in connections.settings:
@@ -100,11 +98,13 @@ class DatabaseChannelLayer(SharedChannelLayer):
                 f"using must be an alias of DATABASES, not {self.using!r}."
             )
         try:
-            vendor = connections.create_connection(self.using).vendor
+            # Tells what it is; it never connects.
+            self._wrapper = connections.create_connection(self.using)
         except ImproperlyConfigured as error:
             raise InvalidChannelLayerError(
                 f"The database {self.using!r} cannot be used: {error}"
             ) from error
+        vendor = self._wrapper.vendor
         if vendor not in DIALECTS:
             raise InvalidChannelLayerError(
                 f"The database {self.using!r} is {vendor}; a channel layer needs "

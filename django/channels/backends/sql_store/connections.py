@@ -14,7 +14,6 @@ import threading
 import weakref
 
 from django.channels.exceptions import LayerUnavailable
-from django.db import connections
 
 from .dialects import LOCK_SECONDS
 from .testing import DeletionWatch, in_tests
@@ -79,10 +78,9 @@ class Connection:
 class Pool:
     """The connections of one store."""
 
-    def __init__(self, dialect, tables, using, set_up):
+    def __init__(self, dialect, tables, set_up):
         self.dialect = dialect
         self._tables = tables
-        self._using = using
         # Called with the cursor of each new connection.
         self._set_up = set_up
         self._name = None
@@ -198,9 +196,9 @@ class Pool:
         return _in_thread(self._connect)
 
     def _connect(self):
-        settings = copy.deepcopy(connections.settings[self._using])
         wrapper = self.dialect.wrapper
-        wrapper = type(wrapper)(self.dialect.settings(settings), self._using)
+        settings = copy.deepcopy(wrapper.settings_dict)
+        wrapper = type(wrapper)(self.dialect.settings(settings), wrapper.alias)
         try:
             wrapper.connect()
         except wrapper.Database.Error:
@@ -270,7 +268,7 @@ class Pool:
 
     def _check_name_locked(self):
         """Go along with a test runner that puts another database in place."""
-        name = connections.settings[self._using]["NAME"]
+        name = self.dialect.wrapper.settings_dict["NAME"]
         if self._ended:
             raise LayerUnavailable(f"The test database {self._name!r} is gone.")
         if name != self._name:

@@ -31,14 +31,14 @@ FOLDER_SUFFIX = "-bells"
 
 
 class SQLStore(Store):
-    """See Store. ``using`` is the alias of the database that ``dialect`` is for."""
+    """See Store. ``table`` is the begin of the names of its tables."""
 
-    def __init__(self, dialect, using, table, expiry):
+    def __init__(self, dialect, table, expiry):
         self.expiry = expiry
         self._dialect = dialect
         self.tables = Tables(dialect, table)
         self.schema = Schema(dialect, self.tables)
-        self._pool = Pool(dialect, self.tables, using, self.schema.check)
+        self._pool = Pool(dialect, self.tables, self.schema.check)
         self._processes = Processes(dialect)
         calls = Calls if dialect.functions else Queues
         self._queues = calls(dialect, self._processes, expiry)

@@ -1,0 +1,136 @@
+"""
+The database layer beside the application's transactions, and processes that die.
+"""
+
+import os
+import signal
+import sqlite3
+
+from django.channels.backends.database import DatabaseChannelLayer
+from django.db import connections, transaction
+from django.test import SimpleTestCase, override_settings, tag
+from django.test.layer_conformance import children
+
+from .databases import MariaDBTestCase, PostgreSQLTestCase, SQLiteTestCase
+
+SECRET = "content of a message"
+
+
+class Failure(Exception):
+    """What makes a view roll back."""
+
+
+class TransactionTests:
+    def setUp(self):
+        super().setUp()
+        self.layer = DatabaseChannelLayer(**self.get_options())
+        self.addCleanup(self.layer.close)
+        self.connection = connections[self.using]
+        self.addCleanup(delattr, connections._connections, self.using)
+        self.addCleanup(self.connection.close)
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"CREATE TABLE app_{self.table} (number integer)")
+
+    def write(self):
+        """Have the application's connection hold a lock, in a transaction."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"INSERT INTO app_{self.table} VALUES (1)")
+
+    def test_a_rollback_loses_no_message_that_was_sent(self):
+        with self.assertRaisesMessage(Failure, ""):
+            with transaction.atomic(using=self.using):
+                self.write()
+                self.layer.send("a", {"n": 1})
+                raise Failure
+        self.assertEqual(self.layer.receive(["a"]), ("a", {"n": 1}))
+
+    def test_a_rollback_revives_no_message_that_was_received(self):
+        self.layer.send("a", {"n": 1})
+        with self.assertRaisesMessage(Failure, ""):
+            with transaction.atomic(using=self.using):
+                self.write()
+                self.assertEqual(self.layer.receive(["a"]), ("a", {"n": 1}))
+                raise Failure
+        self.assertEqual(self.layer.receive(["a"]), (None, None))
+
+    def test_every_call_works_while_the_application_writes(self):
+        layer = self.layer
+        with transaction.atomic(using=self.using):
+            self.write()
+            name = layer.new_channel("inbox!")
+            layer.group_add("group", name)
+            layer.send_group("group", {"n": 1})
+            self.assertEqual(layer.receive(["inbox!"]), (name, {"n": 1}))
+            self.assertEqual(layer.statistics()["delivered_count"], 1)
+            layer.flush()
+            # Others do not see it yet, but not for the layer.
+            self.write()
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT COUNT(*) FROM app_{self.table}")
+            self.assertEqual(cursor.fetchone()[0], 2)
+
+    def test_a_process_killed_in_a_transaction_leaves_nothing(self):
+        layer = self.layer
+        layer.send("a", {"n": 1})
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+        self.addCleanup(os.close, writing)
+
+        def die():
+            def work(step):
+                # All of a take, but the commit.
+                step.execute("DELETE FROM {entry}")
+                step.execute("UPDATE {queue} SET pending = 0, delivered = 1")
+                os.write(writing, b"x")
+                signal.pause()
+
+            layer._store._run(work)
+
+        child = children.fork(die)
+        self.addCleanup(child.end)
+        os.read(reading, 1)
+        child.end()
+        self.assertEqual(layer.statistics("a")["messages_pending"], 1)
+        self.assertEqual(layer.receive(["a"]), ("a", {"n": 1}))
+
+    def test_a_step_that_fails_is_undone(self):
+        store = self.layer._store
+        self.layer.send("a", {"n": 1})
+
+        def work(step):
+            step.execute("DELETE FROM {entry}")
+            raise Failure
+
+        with self.assertRaisesMessage(Failure, ""):
+            store._run(work)
+        self.assertEqual(self.layer.receive(["a"]), ("a", {"n": 1}))
+
+    @override_settings(DEBUG=True)
+    def test_no_statement_of_the_layer_is_logged(self):
+        with self.assertLogs("django.db.backends", "DEBUG") as logs:
+            self.connection.cursor().execute("SELECT 1")
+            self.layer.send("a", {"text": SECRET})
+            self.layer.receive(["a"])
+        self.assertIn("SELECT 1", str(logs.output))
+        self.assertNotIn("payload", str(logs.output))
+        self.assertNotIn(SECRET, str(logs.output))
+
+
+class SQLiteTransactionTests(TransactionTests, SQLiteTestCase, SimpleTestCase):
+    def test_the_application_locks_its_own_file_only(self):
+        with transaction.atomic(using=self.using):
+            self.write()
+            other = sqlite3.connect(self.settings["NAME"], timeout=0)
+            self.addCleanup(other.close)
+            with self.assertRaisesMessage(sqlite3.OperationalError, "locked"):
+                other.execute(f"INSERT INTO app_{self.table} VALUES (2)")
+            self.layer.send("a", {})
+
+
+class PostgreSQLTransactionTests(TransactionTests, PostgreSQLTestCase, SimpleTestCase):
+    pass
+
+
+@tag("full")
+class MariaDBTransactionTests(TransactionTests, MariaDBTestCase, SimpleTestCase):
+    pass
