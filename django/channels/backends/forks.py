@@ -1,7 +1,10 @@
 """The layers of this process, for a forked child to reset."""
 
+import logging
 import os
 import weakref
+
+logger = logging.getLogger("django.channels")
 
 _layers = weakref.WeakSet()
 
@@ -13,7 +16,13 @@ def reset_in_child(layer):
 
 def _reset_all():
     for layer in list(_layers):
-        layer.after_fork()
+        try:
+            layer.after_fork()
+        except Exception:
+            # The others would share locks and connections with the parent.
+            logger.exception(
+                "%s cannot be used in a forked child.", type(layer).__name__
+            )
 
 
 if hasattr(os, "register_at_fork"):
