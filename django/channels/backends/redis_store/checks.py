@@ -71,11 +71,10 @@ def _check_version(where, shard, info):
 
 
 def _check_mode(where, shard, info):
-    is_cluster = info.get("cluster_enabled") == "1"
-    if is_cluster != shard.is_tagged:
+    if info.get("cluster_enabled") == "1" and not shard.is_tagged:
         yield Error(
-            f"{where} is {'a node of a' if is_cluster else 'no'} cluster.",
-            hint='hosts={"cluster": [URL, …]} is for clusters, and for nothing else.',
+            f"{where} is a node of a cluster.",
+            hint='Name the cluster: hosts={"cluster": [URL, …]}.',
             id="channels.redis.E002",
         )
 

@@ -1,0 +1,160 @@
+"""The options of the Redis layer, and what is said of servers' settings."""
+
+from unittest import mock
+
+from django.channels.backends.redis import RedisChannelLayer
+from django.channels.backends.redis_store import checks
+from django.channels.exceptions import InvalidChannelLayerError
+from django.test import SimpleTestCase, tag
+
+from . import services
+from .redis_stores import InCluster, OneRedis
+
+
+class HostTests(SimpleTestCase):
+    def names(self, hosts):
+        return [s.server.name for s in RedisChannelLayer(hosts)._store._shards]
+
+    def test_one_server_on_this_machine_is_the_default(self):
+        self.assertEqual(self.names(None), ["127.0.0.1:6379"])
+
+    def test_every_form_of_a_server(self):
+        for host, name in (
+            ("redis://example.com:1/2", "example.com:1"),
+            ("redis://me:secret@example.com", "example.com:6379"),
+            ("rediss://example.com:1?ssl_cert_reqs=none", "example.com:1"),
+            ("unix:///run/redis.sock?db=1", "/run/redis.sock"),
+            (("example.com", 1), "example.com:1"),
+            ({"host": "example.com", "port": 1, "ssl": True}, "example.com:1"),
+            ({"address": "redis://example.com:1", "password": "x"}, "example.com:1"),
+            ({"address": ("example.com", 1)}, "example.com:1"),
+            ({"path": "/run/redis.sock"}, "/run/redis.sock"),
+            (
+                {"sentinels": [("a", 1), ("b", 2)], "master_name": "m", "db": 1},
+                "m of sentinels",
+            ),
+        ):
+            with self.subTest(host=host):
+                self.assertEqual(self.names([host]), [name])
+
+    def test_several_servers(self):
+        hosts = ["redis://a:1", ("b", 2), {"sentinels": [("c", 3)], "master_name": "m"}]
+        self.assertEqual(self.names(hosts), ["a:1", "b:2", "m of sentinels"])
+
+    def test_a_cluster_is_divided_into_shards(self):
+        name = "cluster of a:1"
+        self.assertEqual(self.names({"cluster": ["redis://a:1", ("b", 2)]}), [name] * 8)
+        hosts = {"cluster": [("a", 1)], "shards": 2, "password": "x"}
+        self.assertEqual(self.names(hosts), [name] * 2)
+
+    def test_options_for_tls_and_time_reach_connections(self):
+        host = {"host": "a", "ssl": True, "ssl_ca_certs": "x.pem", "socket_timeout": 1}
+        (shard,) = RedisChannelLayer([host])._store._shards
+        options = shard.server._pool.connection_kwargs
+        self.assertEqual(options["ssl_ca_certs"], "x.pem")
+        self.assertEqual(options["socket_timeout"], 1)
+
+    def test_what_is_no_host_is_refused_with_what_is_allowed(self):
+        for hosts in (
+            "redis://localhost",
+            [],
+            7,
+            ["localhost:6379"],
+            ["http://localhost"],
+            [("localhost",)],
+            [("localhost", 1, 2)],
+            [7],
+            [{}],
+            [{"port": 1}],
+            [{"address": "localhost"}],
+            [{"host": "localhost", "prot": 1}],
+            [{"sentinels": [("a", 1)]}],
+            [{"sentinels": ["a"], "master_name": "m"}],
+            [{"master_name": "m"}],
+            {"cluster": []},
+            {"cluster": "redis://localhost"},
+            {"cluster": ["unix:///run/redis.sock"]},
+        ):
+            with self.subTest(hosts=hosts):
+                with self.assertRaisesMessage(
+                    InvalidChannelLayerError, "It may be a list of servers"
+                ):
+                    RedisChannelLayer(hosts)
+
+    def test_a_cluster_is_alone_and_has_a_number_of_shards(self):
+        with self.assertRaisesMessage(InvalidChannelLayerError, "the only host"):
+            RedisChannelLayer([{"cluster": [("a", 1)]}, ("b", 2)])
+        for shards in (0, 1025, "8", None):
+            with self.subTest(shards=shards):
+                with self.assertRaisesMessage(
+                    InvalidChannelLayerError, f"shards={shards!r} is not valid"
+                ):
+                    RedisChannelLayer({"cluster": [("a", 1)], "shards": shards})
+
+    def test_errors_show_no_password(self):
+        for hosts in (
+            ["http://me:secret@localhost"],
+            [{"password": "secret", "port": 1}],
+            [{"address": "http://me:secret@localhost"}],
+        ):
+            with self.subTest(hosts=hosts):
+                with self.assertRaises(InvalidChannelLayerError) as caught:
+                    RedisChannelLayer(hosts)
+                self.assertNotIn("secret", str(caught.exception))
+
+    def test_a_prefix_is_printable_and_has_no_braces(self):
+        for prefix in (b"x", 7, None, "a{b", "a}b", "a\n"):
+            with self.subTest(prefix=prefix):
+                with self.assertRaisesMessage(
+                    InvalidChannelLayerError, "prefix must be a str"
+                ):
+                    RedisChannelLayer(prefix=prefix)
+
+    def test_redis_py_is_asked_for(self):
+        with mock.patch.dict("sys.modules", {"redis": None}):
+            with self.assertRaisesMessage(
+                InvalidChannelLayerError, "python -m pip install redis[hiredis]"
+            ):
+                RedisChannelLayer()
+
+
+class CheckTests(OneRedis, SimpleTestCase):
+    def check(self, hosts=None):
+        layer = RedisChannelLayer(hosts or self.hosts(), self.prefix)
+        self.addCleanup(layer.close)
+        self.assertEqual(layer.check(), [])
+        return {message.id: message for message in layer.check(reach=True)}
+
+    def test_a_server_that_evicts_or_has_no_limit_is_reported(self):
+        self.server = services.redis(own=True, maxmemory_policy="allkeys-lru")
+        self.addCleanup(self.server.stop)
+        found = self.check()
+        self.assertEqual(set(found), {"channels.redis.I001", "channels.redis.W001"})
+        self.assertIn("allkeys-lru", found["channels.redis.W001"].msg)
+        with self.server.client() as client:
+            client.config_set("maxmemory", "100mb")
+            client.config_set("maxmemory-policy", "noeviction")
+        self.assertEqual(self.check(), {})
+
+    def test_an_old_server_that_cannot_save_is_reported(self):
+        info = {"redis_version": "6.0.16", "rdb_last_bgsave_status": "err"}
+        with mock.patch.object(checks, "read_info", return_value=info):
+            found = self.check()
+        self.assertEqual(set(found), {"channels.redis.E001", "channels.redis.W002"})
+
+    def test_a_description_tells_server_and_keys(self):
+        layer = RedisChannelLayer(self.hosts(), self.prefix)
+        self.addCleanup(layer.close)
+        layer.send("normal", {})
+        line = layer.describe()[-1]
+        self.assertIn(self.server.socket, line)
+        self.assertIn(self.prefix, line)
+
+
+@tag("full")
+class ClusterCheckTests(InCluster, SimpleTestCase):
+    def test_a_cluster_that_is_not_told_is_an_error(self):
+        layer = RedisChannelLayer([self.server.urls[0]], self.prefix)
+        self.addCleanup(layer.close)
+        found = {message.id for message in layer._store.check()}
+        self.assertIn("channels.redis.E002", found)
