@@ -49,8 +49,8 @@ class DatabaseTestCase:
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.settings = cls.database_settings()
-        add_database(cls.using, cls.settings)
+        cls.database = cls.database_settings()
+        add_database(cls.using, cls.database)
         # None of those that Django makes for tests.
         cls.databases = {cls.using}
         cls.addClassCleanup(connections.settings.pop, cls.using)
@@ -66,7 +66,7 @@ class DatabaseTestCase:
     def get_recipe(self, layer):
         """Return what makes a layer on the same tables in a fresh interpreter."""
         path, options = super().get_recipe(layer)
-        return f"{__name__}.make_layer", {"settings": self.settings, **options}
+        return f"{__name__}.make_layer", {"settings": self.database, **options}
 
     def make_store(self, expiry=60):
         """Return another process's store on the tables of this test."""

@@ -39,7 +39,7 @@ class FileTests(SQLiteTestCase, SimpleTestCase):
         return layer
 
     def test_the_file_is_beside_the_databases(self):
-        path = Path(f"{self.settings['NAME']}-channels")
+        path = Path(f"{self.database['NAME']}-channels")
         layer = self.make_layer()
         self.assertFalse(path.exists())
         layer.send("a", {})
@@ -140,7 +140,7 @@ class CheckTests(SQLiteTestCase, SimpleTestCase):
                 DatabaseChannelLayer(using=self.using)
 
     def test_the_file_of_the_application_is_an_error(self):
-        layer = DatabaseChannelLayer(using=self.using, path=self.settings["NAME"])
+        layer = DatabaseChannelLayer(using=self.using, path=self.database["NAME"])
         (message,) = layer.check()
         self.assertEqual(message.id, "channels.database.E001")
         self.assertEqual(DatabaseChannelLayer(using=self.using).check(), [])

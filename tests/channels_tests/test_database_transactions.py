@@ -120,7 +120,7 @@ class SQLiteTransactionTests(TransactionTests, SQLiteTestCase, SimpleTestCase):
     def test_the_application_locks_its_own_file_only(self):
         with transaction.atomic(using=self.using):
             self.write()
-            other = sqlite3.connect(self.settings["NAME"], timeout=0)
+            other = sqlite3.connect(self.database["NAME"], timeout=0)
             self.addCleanup(other.close)
             with self.assertRaisesMessage(sqlite3.OperationalError, "locked"):
                 other.execute(f"INSERT INTO app_{self.table} VALUES (2)")

@@ -87,7 +87,7 @@ class DatabaseChannelLayer(SharedChannelLayer):
 
     def creation_sql(self):
         """Return the statements of create_tables()."""
-        return self._store.tables.creation()
+        return self._store.schema.statements()
 
     def _make_dialect(self):
         return DIALECTS[self._wrapper.vendor](self._wrapper, self._path)

@@ -232,13 +232,21 @@ class Pool:
                 self._close_locked(connection)
             self._count += 1
         try:
-            raw = self.open()
-            connection = Connection(raw, self.dialect.cursor(raw))
-            self._set_up(connection.cursor)
+            connection = self._open_checked()
         except BaseException:
             with self._changed:
                 self._count -= 1
                 self._changed.notify()
+            raise
+        return connection
+
+    def _open_checked(self):
+        raw = self.open()
+        try:
+            connection = Connection(raw, self.dialect.cursor(raw))
+            self._set_up(connection.cursor)
+        except BaseException:
+            raw.close()
             raise
         return connection
 

@@ -50,9 +50,8 @@ class Schema:
         try:
             missing = self._look_again(cursor)
             if missing:
-                for statement in self.statements():
+                for statement in self._tables.deletion() + self.statements():
                     cursor.execute(statement)
-                cursor.execute(*self._mark())
         except BaseException:
             cursor.execute("ROLLBACK")
             raise
@@ -72,8 +71,12 @@ class Schema:
         return missing
 
     def statements(self):
-        """Return what makes the tables, in place of others of their names."""
-        return self._tables.deletion() + self._tables.creation()
+        """Return what makes the tables, the last one to say that all is there."""
+        mark = self._tables.compile(
+            "INSERT INTO {meta} (name, value, number) "
+            f"VALUES ('version', '{self._expected()}', 0), ('pruned', '', 0)"
+        )
+        return [*self._tables.creation(), mark]
 
     def _find(self, cursor):
         cursor.execute(
@@ -85,11 +88,3 @@ class Schema:
 
     def _expected(self):
         return f"{VERSION} {self._dialect.era()}".strip()
-
-    def _mark(self):
-        """Return the statement that says that all is there."""
-        sql = self._tables.compile(
-            "INSERT INTO {meta} (name, value, number) "
-            "VALUES (%s, %s, 0), ('pruned', '', 0)"
-        )
-        return sql, ("version", self._expected())
