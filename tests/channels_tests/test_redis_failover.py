@@ -115,6 +115,13 @@ class TwoHostsFailoverTests(TwoHosts, FailoverTestCase):
         self.assertEqual(self.take(b, shards[first]), [b"1"])
         with self.assertRaisesMessage(LayerUnavailable, str(server.port)):
             a.append([(shards[second], 9, [b"1"])])
+        with self.assertRaisesMessage(LayerUnavailable, str(server.port)):
+            b.renew()
+        self.assertEqual(b.take([shards[first]], 1, True), [])
+        with self.assertRaisesMessage(LayerUnavailable, str(server.port)):
+            b.take([shards[second]], 1, True)
+        a.append([(shards[first], 9, [b"2"])])
+        self.assertEqual(b.listen(9), [(shards[first], None)])
         server.restart("empty")
         self.assertEqual(self.take(b, shards[second]), [])
         self.assertIs(b.renew(), False)

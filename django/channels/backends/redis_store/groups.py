@@ -43,5 +43,5 @@ class GroupCalls(Store):
         self._shard_of(channel).run("remove", group, channel)
 
     def send_group(self, group, payload):
-        for shard in self._shards:
-            shard.run_once("send_group", self._expiry_ms, group, payload)
+        words = (self._expiry_ms, group, payload)
+        self._on_all(lambda shard: shard.run_once("send_group", *words))

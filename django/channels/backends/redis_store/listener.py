@@ -18,6 +18,8 @@ from .wire import Wire, WireError, pack, wait_for
 READ_SECONDS = 30
 # How many entries of each stream one read brings.
 READ_COUNT = 256
+# How long a listener whose server is away rests, where others listen, in seconds.
+AWAY_SECONDS = 1
 # The name of the group of readers that each stream has.
 GROUP = "r"
 
@@ -53,6 +55,8 @@ class Listener:
         self._accepted = []
         # Does the server know accept.lua?
         self._is_loaded = False
+        # Until when it rests.
+        self._rests_until = 0
         # Was there no bell, or no inbox, to read?
         self.is_lost = False
         # The last entry of the bell that was read.
@@ -66,6 +70,15 @@ class Listener:
     def is_reading(self):
         """Is a read with the server?"""
         return self._reading is not None
+
+    @property
+    def rests(self):
+        """Does it rest because its server was away?"""
+        return time.monotonic() < self._rests_until
+
+    def rest(self, seconds=AWAY_SECONDS):
+        """Rest for a while."""
+        self._rests_until = time.monotonic() + seconds
 
     @property
     def patience(self):

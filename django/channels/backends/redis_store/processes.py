@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 
+from django.channels.exceptions import LayerUnavailable
 from django.channels.names import new_name
 
 from ..shared.store import Store
@@ -127,14 +128,13 @@ class ProcessCalls(Store):
 
     def renew(self):
         with self._life_lock:
-            is_first, self._is_renewed = not self._is_renewed, True
-            is_kept = all([self._renew(shard, is_first) for shard in self._shards])
+            is_kept = all(self._on_all(self._renew, not self._is_renewed))
+            self._is_renewed = True
             if not is_kept:
                 self.incarnation = new_name("redis?")
                 self._cares = {}
                 self._doubtful.update(self._cursors)
-                for shard in self._shards:
-                    self._renew(shard, True)
+                self._on_all(self._renew, True)
         if not is_kept:
             self.interrupt()
         return is_kept
@@ -184,11 +184,8 @@ class ProcessCalls(Store):
             self._watch(shard, is_listener=True)
         waits = False
         while not self._whistle.hush():
-            rings = []
             listeners = list(self._listeners.values())
-            for listener in listeners:
-                names = parts.get(listener.shard, NO_INBOXES)
-                rings += self._hear(listener, names, waits)
+            rings = self._hear_all(listeners, parts, waits)
             left = until - time.monotonic()
             if rings or (waits and left <= 0):
                 return rings
@@ -196,8 +193,25 @@ class ProcessCalls(Store):
             waits = True
         return []
 
+    def _hear_all(self, listeners, parts, waited):
+        """Have listeners read; return what they offer, if that was waited for."""
+        rings, failure, failed = [], None, 0
+        for listener in listeners:
+            names = parts.get(listener.shard, NO_INBOXES)
+            try:
+                if not listener.rests:
+                    rings += self._hear(listener, names, waited)
+            except LayerUnavailable as error:
+                listener.rest()
+                failure = error
+            failed += listener.rests
+        if failure is not None and failed == len(listeners):
+            for listener in listeners:
+                listener.rest(0)
+            raise failure
+        return rings
+
     def _hear(self, listener, names, waited):
-        """Have a listener read; return what it offers, if that was waited for."""
         try:
             self._open_inboxes(listener.shard, names)
             offers = listener.begin(self.incarnation, names)
@@ -218,6 +232,8 @@ class ProcessCalls(Store):
             if listener.is_reading:
                 files.append(listener)
                 seconds = min(seconds, listener.patience)
+            elif listener.rests:
+                seconds = min(seconds, REST_SECONDS)
             if listener.is_lost:
                 # The keeper's next renewal makes a new bell.
                 seconds = min(seconds, REST_SECONDS)

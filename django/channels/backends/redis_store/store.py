@@ -9,6 +9,7 @@ import hashlib
 import secrets
 from functools import lru_cache
 
+from django.channels.exceptions import LayerUnavailable
 from django.channels.names import new_name
 
 from .care import CareCalls
@@ -57,6 +58,22 @@ class RedisStore(QueueCalls, GroupCalls, ProcessCalls, CareCalls):
         for name in names:
             parts.setdefault(self._shard_of(name), []).append(name)
         return parts
+
+    def _on_all(self, function, *args):
+        """
+        Return what a function returns for each shard.
+
+        If it raises for some of them, it is called for the others all the same.
+        """
+        results, failure = [], None
+        for shard in self._shards:
+            try:
+                results.append(function(shard, *args))
+            except LayerUnavailable as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        return results
 
     def close(self):
         self._stop_processes()
