@@ -19,9 +19,8 @@ class BrokenLayer(MemoryChannelLayer):
 @skipUnless(hasattr(os, "fork"), "Processes are not forked here.")
 class ForkTests(SimpleTestCase):
     def test_a_layer_that_cannot_be_reset_leaves_the_others_alone(self):
-        layers = [MemoryChannelLayer() for _ in range(5)]
         broken = BrokenLayer()
-        layers += [MemoryChannelLayer() for _ in range(5)]
+        layers = [MemoryChannelLayer() for _ in range(10)]
         for layer in layers:
             layer.send("a", {})
 
@@ -32,7 +31,4 @@ class ForkTests(SimpleTestCase):
         with mock.patch.object(forks, "logger"):
             pending, logged = children.fork(count).result(TIMEOUT)
         self.assertEqual(pending, 0)
-        self.assertEqual(
-            logged[0] % logged[1], "BrokenLayer cannot be used in a forked child."
-        )
-        del broken
+        self.assertEqual(logged[1], type(broken).__name__)

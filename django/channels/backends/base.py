@@ -261,9 +261,8 @@ class BaseChannelLayer:
         Return the counters of a channel or an inbox, or of the whole layer.
 
         messages_count is always delivered_count + dropped_count + expired_count
-        + messages_pending. Refused sends are in channel_full_count only. A
-        message to a group counts once per member, at the latest when the first
-        member of an inbox receives it.
+        + messages_pending. Refused sends are in channel_full_count only. A group
+        message counts once per member, at the latest when the first one gets it.
         """
         return self._run_async("astatistics", channel)
 
@@ -288,8 +287,7 @@ class BaseChannelLayer:
         """
         Return {group: {"inboxes": n, "channels": n}} of groups with members.
 
-        How many inboxes have members, and how many of the members are channels
-        without one. Nobody knows the members of them all.
+        How many inboxes have members, and how many members are plain channels.
         """
         return self._run_async("agroups")
 
@@ -313,8 +311,7 @@ class BaseChannelLayer:
         """
         Return what is wrong as a list of messages of django.core.checks.
 
-        With ``reach``, ask the store as well; raise LayerUnavailable if it does
-        not answer.
+        With ``reach``, ask the store, or raise LayerUnavailable, too.
         """
         if not self.supports_sync:
             return self._run_async("acheck", reach)
