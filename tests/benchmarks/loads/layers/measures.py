@@ -31,7 +31,9 @@ class Percentiles:
 
     def result(self):
         """Return the count, and two percentiles and the longest in milliseconds."""
-        times = self._times[WARM_UP:] or self._times * 2
+        times = self._times[WARM_UP:]
+        if len(times) < 2:
+            times = self._times * 2
         cuts = statistics.quantiles(times, n=100, method="inclusive")
         return {
             "count": len(times),
