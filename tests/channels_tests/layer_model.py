@@ -52,6 +52,8 @@ class LayerModel:
         self.closed = set()
         # Inboxes whose process may take messages from the store at any time.
         self.heard = set()
+        # Inboxes whose process may not have learned of a flush.
+        self.flushed = set()
         # {group: {channel: end of the membership}}
         self.groups = defaultdict(dict)
         # {group: inboxes that the store may know}
@@ -167,6 +169,7 @@ class LayerModel:
             if queue.endswith("!"):
                 if not pairs:
                     self.ghosts[queue] = 0
+                    self.flushed.discard(queue)
                 for item in self.items[queue]:
                     item.room.fetched = not self.exact
 
@@ -198,7 +201,7 @@ class LayerModel:
                 continue
             end = self.now + self.expiry
             earliest = min([end, *(item.earliest for item in self.items[queue])])
-            room = Room()
+            room = Room(sure=queue not in self.flushed)
             room.fetched = not self.exact and "!" in channel
             item = Item(message["n"], channel, sender, room, earliest, end)
             self.items[queue].insert(0, item)
@@ -232,6 +235,8 @@ class LayerModel:
         self.groups[group].pop(channel, None)
 
     def flush(self, own_inbox):
+        if not self.exact:
+            self.flushed.update(q for q in self.items if q != own_inbox)
         for queue, items in self.items.items():
             # What another process has taken already it learns with the next take.
             left = [i for i in items if i.room.fetched and queue != own_inbox]
