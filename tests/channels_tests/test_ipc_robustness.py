@@ -179,6 +179,26 @@ class KillTests(ForkingTests, SimpleTestCase):
         store.close()
         self.assertIs(store.renew(), True)
 
+    def test_a_process_that_is_killed_as_it_opens_leaves_no_reader(self):
+        """A reader of LMDB keeps all that is deleted later from being used again."""
+        store = self.open()
+
+        def read(store, say):
+            reading = store._environment._env.begin()
+            reading.get(b"a")
+            say()
+            signal.pause()
+
+        child = self.start(read)
+        child.hear()
+        readers = store._environment._env.readers
+        self.assertIn(str(child.pid), readers())
+        store.renew()
+        self.assertIn(str(child.pid), readers())
+        child.kill()
+        store.renew()
+        self.assertNotIn(str(child.pid), readers())
+
     def test_the_ring_of_a_killed_process_is_for_the_next_one(self):
         a, b = self.open(), self.open()
 

@@ -23,6 +23,8 @@ BACKLOG = 10
 BACKLOG_FILE = "/proc/sys/net/unix/max_dgram_qlen"
 # The longest path of a socket, in bytes, on Linux and elsewhere.
 MAX_PATH = 103
+# What of it the name in the directory is, with the slash.
+NAME_LENGTH = 1 + 12 + len(place.BELL_SUFFIX)
 # Where Linux has the open files of a process by their numbers, as short paths.
 DESCRIPTORS = "/proc/self/fd"
 
@@ -32,8 +34,7 @@ class Ringer:
 
     def __init__(self, directory):
         self._descriptor = None
-        longest = os.path.join(directory, "0" * 16 + place.BELL_SUFFIX)
-        if len(os.fsencode(longest)) > MAX_PATH:
+        if len(os.fsencode(directory)) > MAX_PATH - NAME_LENGTH:
             if not os.path.isdir(DESCRIPTORS):
                 raise LayerUnavailable(
                     f"{directory} is too long a path: the names of sockets in it "

@@ -111,6 +111,12 @@ class Environment:
                         raise self._unavailable(error) from error
             raise LayerUnavailable(f"{self.path} was not reached: too many interrupts.")
 
+    def clear_readers(self):
+        """Clear what processes left that were killed as they opened the file."""
+        with self._lock:
+            if self._env is not None:
+                self._env.reader_check()
+
     def is_current(self):
         """Return whether the open file is the one that others would open."""
         with self._lock:

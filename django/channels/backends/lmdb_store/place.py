@@ -66,12 +66,13 @@ def default_path():
             "The ipc channel layer takes its place from the settings module, and "
             "there is none. Give it a path."
         )
-    site = os.path.realpath(file).encode()
-    digest = hashlib.sha256(site).hexdigest()[:12]
-    shared = Path(SHARED_MEMORY)
-    if not (shared.is_dir() and os.access(shared, os.W_OK)):
-        shared = Path(tempfile.gettempdir())
-    return shared / f"django-channels-{os.geteuid()}-{name}-{digest}"
+    site = f"{name}:{os.path.realpath(file)}"
+    digest = hashlib.sha256(site.encode()).hexdigest()[:12]
+    memory = Path(SHARED_MEMORY)
+    if memory.is_dir() and os.access(memory, os.W_OK):
+        return memory / f"django-channels-{os.geteuid()}-{name}-{digest}"
+    # Short, because names of sockets are: a temporary directory may be a long one.
+    return Path(tempfile.gettempdir()) / f"dc-{os.geteuid()}-{digest}"
 
 
 def boot_id():

@@ -13,6 +13,9 @@ import os
 
 from . import place, records
 
+# Bytes of chance in the name of a process, two characters each. Names are short,
+# because those of sockets are.
+ID_BYTES = 6
 # How many other processes one look visits.
 PEERS = 8
 
@@ -21,7 +24,7 @@ class Life:
     """The file by which others see that this process lives."""
 
     def __init__(self, directory):
-        self.number = int.from_bytes(os.urandom(8), "big") or 1
+        self.number = int.from_bytes(os.urandom(ID_BYTES), "big") or 1
         self.path = _file(directory, self.number, place.LIFE_SUFFIX)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
         self._descriptor = os.open(self.path, flags, 0o600)
@@ -51,7 +54,7 @@ class Life:
 
 def name_of(number):
     """Return the name of a process for humans and files."""
-    return f"{number:016x}"
+    return f"{number:0{2 * ID_BYTES}x}"
 
 
 def bell_path(directory, number):

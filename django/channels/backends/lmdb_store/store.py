@@ -303,6 +303,7 @@ class LMDBStore(Store):
         known = self._run(processes.known)
         for number in processes.neighbors(known, self._number()):
             self._bury(environment, number)
+        environment.clear_readers()
         self._sweep()
 
     def _bury(self, environment, number):
