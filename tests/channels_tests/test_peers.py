@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from unittest import skipUnless
@@ -17,6 +18,8 @@ from .processes import ROOT
 from .utils import TIMEOUT
 
 PEER = Path(__file__).parent / "peer.py"
+FOREIGN = Path(__file__).parent / "foreign.py"
+SCRIPTS = ROOT / "django/channels/backends/redis_store/scripts"
 
 # The newest Pythons that Django runs on, but for this one.
 VERSIONS = [(3, n) for n in (14, 13, 12, 11, 10) if (3, n) != sys.version_info[:2]]
@@ -39,6 +42,16 @@ MESSAGE = {
     "long": "x" * 70000,
 }
 
+# What the program that knows the pages only can write.
+SMALL_MESSAGE = {
+    "bytes": b"\x00\xff",
+    "int": [0, -1, 127, 200],
+    "str": "\n\xe4\u20ac\U0001f40e",
+    "none": None,
+    "bool": [True, False],
+    "dict": {"": {}},
+}
+
 
 def find_python():
     """Return the path of another Python, or of this one if there is no other."""
@@ -56,21 +69,12 @@ def find_python():
     return sys.executable
 
 
-class Peer:
-    """A process that makes a layer and calls its methods."""
+class Program:
+    """A process that calls what its input names, and writes the results."""
 
-    def __init__(self, test, python, kind, **options):
-        packages = tempfile.TemporaryDirectory()
-        test.addCleanup(packages.cleanup)
-        for name in PACKAGES:
-            self._link(name, Path(packages.name))
-        env = {"PYTHONPATH": f"{ROOT}{os.pathsep}{packages.name}"}
-        for name in ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH"):
-            if name in os.environ:
-                env[name] = os.environ[name]
+    def __init__(self, test, command, env):
         self._process = subprocess.Popen(
-            # Without the packages of that Python.
-            [python, "-S", str(PEER), repr((kind, options))],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=env,
@@ -78,14 +82,6 @@ class Peer:
         )
         test.addCleanup(self._end)
         self.version = self._read("ready")
-
-    def _link(self, name, folder):
-        spec = find_spec(name)
-        if spec is None:
-            return
-        path = Path(spec.origin)
-        path = path.parent if path.name == "__init__.py" else path
-        (folder / path.name).symlink_to(path)
 
     def _end(self):
         self._process.kill()
@@ -112,14 +108,37 @@ class Peer:
         return self._read(name)
 
     def call(self, name, *args):
-        """Return what a method of the peer's layer returns."""
+        """Return what a call returns."""
         self.start(name, *args)
         return self.result(name)
 
-    def has_settings(self):
-        """End the peer; return whether it had settings."""
+    def finish(self, name):
+        """End the process; return what it says last."""
         self._process.stdin.close()
-        return self._read("settings")
+        return self._read(name)
+
+
+def start_peer(test, python, kind, **options):
+    """Return a Program that makes a layer and calls its methods."""
+    packages = tempfile.TemporaryDirectory()
+    test.addCleanup(packages.cleanup)
+    for name in PACKAGES:
+        link_package(name, Path(packages.name))
+    env = {"PYTHONPATH": f"{ROOT}{os.pathsep}{packages.name}"}
+    for name in ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH"):
+        if name in os.environ:
+            env[name] = os.environ[name]
+    # Without the packages of that Python.
+    return Program(test, [python, "-S", str(PEER), repr((kind, options))], env)
+
+
+def link_package(name, folder):
+    """Have a package or module in a folder, if it is installed."""
+    spec = find_spec(name)
+    if spec is not None:
+        path = Path(spec.origin)
+        path = path.parent if path.name == "__init__.py" else path
+        (folder / path.name).symlink_to(path)
 
 
 class PeerTests:
@@ -141,7 +160,7 @@ class PeerTests:
         options |= self.get_options()
         layer = self.make_layer(**options)
         self.addCleanup(layer.close)
-        return layer, Peer(self, self.python, self.kind, **options)
+        return layer, start_peer(self, self.python, self.kind, **options)
 
     def assertTalks(self, layer, peer):
         names = {"plain": "plain", "one?x": "one?x", "here.in!x": "here.in!"}
@@ -160,7 +179,7 @@ class PeerTests:
     def test_messages_go_both_ways(self):
         layer, peer = self.make_pair()
         self.assertTalks(layer, peer)
-        self.assertFalse(peer.has_settings())
+        self.assertFalse(peer.finish("settings"))
 
     def test_each_wakes_the_other(self):
         layer, peer = self.make_pair()
@@ -248,3 +267,57 @@ class IPCPeerTests(IPCTests, PeerTests, SimpleTestCase):
         from django.channels.backends.ipc import IPCChannelLayer
 
         return IPCChannelLayer(**options)
+
+
+class ForeignTests(SimpleTestCase):
+    """A program that has only read the specifications joins a Redis layer."""
+
+    def setUp(self):
+        server = services.redis()
+        prefix = services.unique_name()
+        from django.channels.backends.redis import RedisChannelLayer
+
+        self.layer = RedisChannelLayer([server.socket_url], prefix)
+        self.addCleanup(self.layer.close)
+        path = server.socket_url.partition("unix://")[2].partition("?")[0]
+        arguments = repr((path, prefix, str(SCRIPTS)))
+        command = [sys.executable, "-I", "-S", str(FOREIGN), arguments]
+        self.program = Program(self, command, {})
+
+    def test_it_needs_nothing_of_django(self):
+        self.assertEqual(self.program.finish("modules"), [])
+
+    def test_the_layer_receives_what_it_sends(self):
+        for name, key in (("plain", "plain"), ("one?x", "one?x"), ("in!x", "in!")):
+            with self.subTest(name=name):
+                self.assertTrue(self.program.call("send", name, SMALL_MESSAGE))
+                self.assertEqual(self.layer.receive([key]), (name, SMALL_MESSAGE))
+
+    def test_it_receives_what_the_layer_sends(self):
+        for name, key in (("plain", "plain"), ("one?x", "one?x"), ("its!x", "its!")):
+            with self.subTest(name=name):
+                self.layer.send(name, SMALL_MESSAGE)
+                received = self.program.call("receive", key)
+                self.assertEqual(received, (name, SMALL_MESSAGE))
+                self.assertIsNone(self.program.call("receive", key))
+                statistics = self.layer.statistics(key)
+                self.assertEqual(statistics["delivered_count"], 1)
+
+    def test_it_wakes_a_reader_of_the_layer(self):
+        self.program.start("receive", "nothing")
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(self.layer.receive, ["plain"], True, TIMEOUT)
+            self.program.result("receive")
+            self.program.call("send", "plain", {"n": 1})
+            self.assertEqual(waiting.result(TIMEOUT), ("plain", {"n": 1}))
+
+    def test_it_sends_to_groups_and_is_a_member(self):
+        name = self.layer.new_channel("in!")
+        self.layer.group_add("group", name)
+        self.program.call("group_add", "group", "plain")
+        self.program.call("send_group", "group", {"n": 1})
+        self.layer.send_group("group", {"n": 2})
+        pairs = self.layer.receive_batch(["in!"], 9)
+        self.assertEqual(pairs, [(name, {"n": 1}), (name, {"n": 2})])
+        for n in (1, 2):
+            self.assertEqual(self.program.call("receive", "plain"), ("plain", {"n": n}))
