@@ -267,7 +267,7 @@ class ValueTests(ConformanceBase):
         self.assertEmpty(layer, "values")
 
     @cites("CL-14", "A layer has a limit, max_message_size")
-    @both_forms()
+    @both_forms(alone=True)
     def test_a_message_whose_parts_are_shared_is_measured_as_it_would_be_read(
         self, layer
     ):
