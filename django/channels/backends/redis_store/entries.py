@@ -15,6 +15,9 @@ DEADLINE_DIGITS = 15
 # How many entries a run that cannot be read is at most.
 MAX_BROKEN = 1000
 
+# Of many entries, each is made in a third less of the time that Entry() takes.
+_make = tuple.__new__
+
 
 def pack_run(payloads):
     """Return payloads as one word: the lengths, then all of them."""
@@ -34,8 +37,14 @@ def unpack_run(run, count):
 
 def read_elements(elements, now):
     """Return the entries that elements of a list are."""
-    cut = DEADLINE_DIGITS
-    return [Entry(e[cut:], (_number(e[:cut]) - now) / 1000) for e in elements]
+    entries = []
+    before, left = None, 0
+    for element in elements:
+        digits = element[:DEADLINE_DIGITS]
+        if digits != before:
+            before, left = digits, (_number(digits) - now) / 1000
+        entries.append(_make(Entry, (element[DEADLINE_DIGITS:], left, 0, None)))
+    return entries
 
 
 def _number(digits):
@@ -74,7 +83,8 @@ class StreamEntry:
             if self.count == 1:
                 return [Entry(self.run, left)]
             try:
-                return [Entry(p, left) for p in unpack_run(self.run, self.count)]
+                payloads = unpack_run(self.run, self.count)
+                return [_make(Entry, (p, left, 0, None)) for p in payloads]
             except struct.error:
                 # Others wrote it; no reader will understand it.
                 return [Entry(b"", left)] * min(self.count, MAX_BROKEN)

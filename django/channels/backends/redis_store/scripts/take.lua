@@ -7,8 +7,10 @@
 --   from), m (groups and how many messages each missed).
 local reader, sender, number, again = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local limit, incarnation, expiry = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
+-- How many entries of an inbox are read at a time: each may be a long run.
+local CHUNK = 16
 local reply = {now}
-local kept = {}
+local is_kept = false
 local messages = 0
 local found_any = false
 
@@ -17,19 +19,23 @@ local function put(index, kind, value)
     if kind ~= 'c' then
         found_any = true
     end
-    if kind == 'l' or kind == 'm' then
-        kept[#kept + 1] = reply[#reply]
+end
+
+-- Keep what is taken out, should the call be repeated.
+local function keep(index, kind, texts)
+    local key = P .. 'k:' .. sender
+    if not is_kept then
+        is_kept = true
+        call('DEL', key)
+    end
+    call('RPUSH', key, index, kind, #texts)
+    for i = 1, #texts, 500 do
+        call('RPUSH', key, unpack(texts, i, math.min(i + 499, #texts)))
     end
 end
 
-local record = call('GET', P .. 'r:' .. sender)
-local repeated
-if record then
-    record = cmsgpack.unpack(record)
-    if tonumber(record[1]) >= tonumber(number) then
-        repeated = record[2]
-    end
-end
+local last = call('GET', P .. 't:' .. sender)
+local repeated = last and tonumber(last) >= tonumber(number)
 
 local function take_list(q, index)
     local taken = {}
@@ -57,6 +63,7 @@ local function take_list(q, index)
     if #taken > 0 then
         grow(q, 'delivered', #taken)
         put(index, 'l', taken)
+        keep(index, 'l', taken)
     end
 end
 
@@ -71,18 +78,24 @@ local function take_inbox(q, index, cursor)
         counted = settle(q, cursor, counted)
     end
     -- What was missed comes after all that waits.
-    local count = found[3] and 10000 or math.max(limit - messages, 1)
-    local entries = call('XRANGE', q.stream, '(' .. cursor, '+', 'COUNT', count)
-    if #entries > 0 then
-        messages = messages + count_new(q, entries, counted)
-        local last = entries[#entries][1]
-        if #entries < count then
-            redis.pcall('XGROUP', 'SETID', q.stream, 'r', last)
+    local enough = found[3] and math.huge or limit
+    repeat
+        local size = math.min(math.max(enough - messages, 1), CHUNK)
+        local entries = call('XRANGE', q.stream, '(' .. cursor, '+', 'COUNT', size)
+        if #entries > 0 then
+            messages = messages + count_new(q, entries, counted)
+            cursor = entries[#entries][1]
+            put(index, 's', entries)
         end
-        put(index, 's', entries)
-    end
-    if found[3] and #entries < count and not repeated then
-        put(index, 'm', call('HGETALL', P .. 'm:' .. q.name))
+        local is_all = #entries < size
+        if is_all and #entries > 0 then
+            redis.pcall('XGROUP', 'SETID', q.stream, 'r', cursor)
+        end
+    until is_all or messages >= enough
+    if found[3] and not repeated then
+        local missed = call('HGETALL', P .. 'm:' .. q.name)
+        put(index, 'm', missed)
+        keep(index, 'm', missed)
         call('DEL', P .. 'm:' .. q.name)
         call('HDEL', q.hash, 'missed')
     end
@@ -90,15 +103,24 @@ end
 
 -- Put what the first try took: messages first, and last what was missed.
 local function put_again(kind)
-    for _, item in ipairs(repeated or {}) do
-        if item[2] == kind then
-            found_any = true
-            reply[#reply + 1] = item
+    local words = call('LRANGE', P .. 'k:' .. sender, 0, -1)
+    local i = 1
+    while words[i] do
+        local last = i + 2 + words[i + 2]
+        if words[i + 1] == kind then
+            local texts = {}
+            for j = i + 3, last do
+                texts[#texts + 1] = words[j]
+            end
+            put(tonumber(words[i]), kind, texts)
         end
+        i = last + 1
     end
 end
 
-put_again('l')
+if repeated and last == number then
+    put_again('l')
+end
 local index = 0
 for i = 8, #ARGV, 2 do
     if messages < limit and (is_inbox(ARGV[i]) or not repeated) then
@@ -118,10 +140,15 @@ for i = 8, #ARGV, 2 do
     end
     index = index + 1
 end
-put_again('m')
-if #kept > 0 or (again == '1' and not repeated) then
-    local result = cmsgpack.pack({number, kept})
-    call('SET', P .. 'r:' .. sender, result, 'PX', REPEAT_MS)
+if repeated and last == number then
+    put_again('m')
+end
+if (is_kept or again == '1') and not repeated then
+    call('PEXPIRE', P .. 'k:' .. sender, REPEAT_MS)
+    call('SET', P .. 't:' .. sender, number, 'PX', REPEAT_MS)
+    if not is_kept then
+        call('DEL', P .. 'k:' .. sender)
+    end
 end
 if incarnation ~= '' and not found_any then
     for i = 8, #ARGV, 2 do
