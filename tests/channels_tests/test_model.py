@@ -356,7 +356,7 @@ class LayerMachine(RuleBasedStateMachine):
 
 @skipUnless(hypothesis, "hypothesis is not installed.")
 class ModelTestCase(SimpleTestCase):
-    def run_machine(self, make, examples, steps):
+    def run_machine(self, make, examples, steps, shrinks=True):
         machine = type("Machine", (LayerMachine,), {"make": staticmethod(make)})
         profile = settings(
             max_examples=examples,
@@ -365,7 +365,7 @@ class ModelTestCase(SimpleTestCase):
             database=None,
             deadline=None,
             report_multiple_bugs=False,
-            phases=[Phase.generate, Phase.shrink],
+            phases=[Phase.generate, Phase.shrink] if shrinks else [Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
         run_state_machine_as_test(machine, settings=profile)
@@ -383,7 +383,7 @@ class ModelTests(ModelTestCase):
             with self.subTest(layer_class=layer_class.__name__):
                 with mock.patch.object(test_memory, "MemoryChannelLayer", layer_class):
                     with self.assertRaisesMessage(AssertionError, ""):
-                        self.run_machine(MemoryUnderTest, examples=300, steps=30)
+                        self.run_machine(MemoryUnderTest, 300, 30, shrinks=False)
 
     @tag("full")
     def test_the_memory_layer_does_so_for_long(self):
