@@ -1,14 +1,17 @@
 """The database layer while its server restarts, crashes or drops the database."""
 
 import threading
+from unittest import mock
 
 from django.channels.backends.database import DatabaseChannelLayer
+from django.channels.backends.sql_store import lives
 from django.channels.exceptions import LayerUnavailable
 from django.db import connections
 from django.test import SimpleTestCase
 
 from . import services
 from .databases import PostgreSQLTestCase
+from .services.waiting import wait_for
 from .utils import TIMEOUT
 
 
@@ -41,6 +44,34 @@ class RestartTests(PostgreSQLTestCase, SimpleTestCase):
         self.assertEqual(pair, (name, {"n": 2}))
         self.assertTrue(layer._store.renew())
         self.assertFalse(gap.is_set())
+
+    def test_a_server_with_older_data_brings_no_message_again(self):
+        layer = self.make_layer()
+        layer.receive(["inbox!"])
+        layer.send_batch([("a", {"n": n}) for n in range(5)])
+        snapshot = self.server.snapshot()
+        received = [m["n"] for _, m in layer.receive_batch(["a"], 3)]
+        self.assertEqual(received, [0, 1, 2])
+        gap = threading.Event()
+        layer.on_gap(gap.set)
+        # As much later as the server's records can tell.
+        schema = layer._store.schema
+        late = schema.proof[1] + 2 * lives.SECOND
+        wait_for(lambda: schema.proof[1] > late, "the lease is renewed twice")
+        self.server.restart(snapshot)
+        self.assertTrue(gap.wait(TIMEOUT))
+        self.assertEqual(layer.receive(["a"]), (None, None))
+
+    def test_nobody_goes_on_with_data_that_nobody_knows(self):
+        """Whoever has a lease has some seconds to say that nothing is missing."""
+        layer = self.make_layer()
+        layer.send("a", {"n": 1})
+        layer.close()
+        self.server.restart()
+        with self.assertRaisesMessage(LayerUnavailable, "has just started"):
+            self.make_layer().receive(["a"])
+        with mock.patch.object(lives, "DOUBT_SECONDS", 0):
+            self.assertEqual(self.make_layer().receive(["a"]), (None, None))
 
     def test_rings_are_heard_after_a_restart(self):
         one, two = self.make_store(), self.make_store()

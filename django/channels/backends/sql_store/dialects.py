@@ -32,11 +32,12 @@ class Dialect:
     # How many connections a process opens at most, beside the listening one.
     max_connections = 4
 
-    table_kind = "TABLE"
     # {name: SQL} of whole calls that the database carries out itself.
     functions = {}
     types = {"name": "varchar(100)", "text": "varchar(200)", "big": "bigint"}
     begin_sql = "BEGIN"
+    # What names the running life of the server, as a number.
+    life_sql = "0"
     # What is added to a SELECT of rows that are to be changed.
     for_update = " FOR UPDATE"
     for_update_skip = " FOR UPDATE SKIP LOCKED"
@@ -63,6 +64,10 @@ class Dialect:
         begin = ops.insert_statement(on_conflict=OnConflict.IGNORE)
         suffix = ops.on_conflict_suffix_sql([], OnConflict.IGNORE, [], [])
         return f"{begin}{sql.removeprefix('INSERT INTO')} {suffix}".rstrip()
+
+    def table_kind(self, name):
+        """Return what CREATE makes."""
+        return "TABLE"
 
     def table_options(self, name):
         """Return what follows the columns in CREATE TABLE."""
@@ -91,6 +96,9 @@ class Dialect:
 
     def end_making(self, cursor):
         """Let others make tables again."""
+
+    def settle(self, cursor, tables, proof):
+        """Drop, on a new connection, what a server may have from another life."""
 
     def era(self):
         """Return what rows that are found in the tables have to be of."""

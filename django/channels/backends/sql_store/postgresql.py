@@ -9,6 +9,7 @@ sees the loss by its own lease, which is gone with the rest.
 from .bells import can_read
 from .dialects import LOCK_SECONDS, Dialect
 from .functions import FUNCTIONS, expand
+from .lives import LIFE_SQL, settle
 
 # After how many times a statement is prepared.
 PREPARE_THRESHOLD = 2
@@ -30,15 +31,19 @@ class PostgreSQL(Dialect):
     display_name = "PostgreSQL"
     waking = "notified by the database"
     can_notify = True
-    table_kind = "UNLOGGED TABLE"
     types = Dialect.types | {"blob": "bytea"}
     functions = {name: expand(text) for name, text in FUNCTIONS.items()}
+    life_sql = LIFE_SQL
     now_sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
     def __init__(self, *args):
         super().__init__(*args)
         # Is the driver psycopg 3?
         self._is_psycopg3 = hasattr(self.driver, "pq")
+
+    def table_kind(self, name):
+        # A crash leaves what says that the tables are there.
+        return "TABLE" if name == "meta" else "UNLOGGED TABLE"
 
     def table_options(self, name):
         # Rows live for milliseconds: leave room for their successors, and clear
@@ -69,6 +74,9 @@ class PostgreSQL(Dialect):
         # Not Django's, which writes the values into the statement.
         connection.prepare_threshold = PREPARE_THRESHOLD
         return self.driver.Cursor(connection)
+
+    def settle(self, cursor, tables, proof):
+        settle(self, cursor, tables, proof)
 
     def is_stale(self, connection):
         # Nothing comes on an idle connection but the server's farewell.

@@ -25,21 +25,22 @@ class Processes:
     # Leases.
 
     def enroll(self, step, incarnation, host, address):
-        """Give a new process its lease."""
+        """Give a new process its lease; return the time."""
         step.execute(
             "INSERT INTO {process} (incarnation, host, address, lease) "
             "VALUES (%s, %s, %s, %s)",
             (incarnation, host, address, step.now + LEASE_SECONDS * SECOND),
         )
+        return step.now
 
     def renew(self, step, incarnation):
-        """Renew a lease; return whether it was still there."""
+        """Renew a lease; return the time, or None if it was not there any more."""
         now = step.now
         count = step.execute(
             "UPDATE {process} SET lease = %s WHERE incarnation = %s AND lease > %s",
             (now + LEASE_SECONDS * SECOND, incarnation, now),
         )
-        return count == 1
+        return now if count == 1 else None
 
     def resign(self, step, incarnation):
         """End what a process waits for."""

@@ -17,6 +17,8 @@ class Schema:
     def __init__(self, dialect, tables):
         self._dialect = dialect
         self._tables = tables
+        # (incarnation, time) of the last renewal of this process's lease.
+        self.proof = None
 
     def check(self, cursor):
         """
@@ -31,9 +33,9 @@ class Schema:
                     f"{self._dialect.place()} are of another version: run manage.py "
                     "createchanneltable."
                 )
-            return
-        if not self.is_there(cursor):
+        elif not self.is_there(cursor):
             self.make(cursor)
+        self._dialect.settle(cursor, self._tables, self.proof)
 
     def is_there(self, cursor):
         """Return whether the tables are there, and are what they have to be."""
@@ -74,7 +76,8 @@ class Schema:
         """Return what makes the tables, the last one to say that all is there."""
         mark = self._tables.compile(
             "INSERT INTO {meta} (name, value, number) "
-            f"VALUES ('version', '{self._expected()}', 0), ('pruned', '', 0)"
+            f"VALUES ('version', '{self._expected()}', 0), ('pruned', '', 0), "
+            f"('life', '', {self._dialect.life_sql})"
         )
         return [*self._tables.creation(), mark]
 

@@ -155,13 +155,16 @@ class SQLStore(Store):
         if self.incarnation is not None:
             if not self._listener.is_open:
                 self._listener.open(self.incarnation, self._folder)
-            if self._run(self._processes.renew, self.incarnation):
+            renewed = self._run(self._processes.renew, self.incarnation)
+            if renewed is not None:
+                self.schema.proof = (self.incarnation, renewed)
                 return True
         first = self.incarnation is None
         incarnation = secrets.token_hex(RANDOM_BYTES)
         host, address = self._listener.open(incarnation, self._folder)
-        self._run(self._processes.enroll, incarnation, host, address)
+        begun = self._run(self._processes.enroll, incarnation, host, address)
         self.incarnation = incarnation
+        self.schema.proof = (incarnation, begun)
         return first
 
     def _enroll(self):

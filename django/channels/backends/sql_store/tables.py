@@ -133,7 +133,8 @@ class Tables:
                 lines += [f"INDEX ({column})" for column in indexes]
             body = ",\n    ".join(lines)
             statements.append(
-                f"CREATE {dialect.table_kind} IF NOT EXISTS {self._names[name]} (\n"
+                f"CREATE {dialect.table_kind(name)} IF NOT EXISTS "
+                f"{self._names[name]} (\n"
                 f"    {body}\n){dialect.table_options(name)}"
             )
             if dialect.has_create_index_if_not_exists:

@@ -1,0 +1,78 @@
+"""
+The lives of a PostgreSQL server: whether its tables are as they were left.
+
+In: each new connection of postgresql.py. Out: the tables, emptied if in doubt.
+
+A server that is stopped and started keeps its rows. One that starts with the
+data of an earlier day has them as well, and would have messages received again
+that were received since. The control file tells when it was stopped; a process
+that has renewed its lease after that knows better.
+"""
+
+from django.channels.exceptions import LayerUnavailable
+
+# Seconds after its start in which only those who know may go on.
+DOUBT_SECONDS = 3
+SECOND = 1_000_000
+# The tables that are emptied, in this order.
+EMPTIED = ("waiter", "missed", "member", "entry", "queue", "process")
+
+LIFE_SQL = "(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint"
+_SAME = f"SELECT number = {LIFE_SQL} FROM {{meta}} WHERE name = 'life'"
+# The start, the time since, the stop before, and whether anything is there.
+_STATE = f"""
+SELECT {LIFE_SQL},
+    (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - {LIFE_SQL},
+    (
+        SELECT extract(epoch FROM checkpoint_time)::bigint * 1000000
+        FROM pg_control_checkpoint()
+    ),
+    EXISTS (SELECT 1 FROM {{queue}}) OR EXISTS (SELECT 1 FROM {{member}})
+"""
+_LEASE = "SELECT 1 FROM {process} WHERE incarnation = %s AND lease > %s"
+_MARK = f"UPDATE {{meta}} SET number = {LIFE_SQL} WHERE name = 'life'"
+
+
+def settle(dialect, cursor, tables, proof):
+    """
+    Note the life of the server, and empty the tables if they may be older.
+
+    Raise LayerUnavailable as long as others may know.
+    """
+    if _fetch(cursor, tables, _SAME)[0]:
+        return
+    dialect.begin_making(cursor)
+    try:
+        if not _fetch(cursor, tables, _SAME)[0]:
+            if not _is_intact(dialect, cursor, tables, proof):
+                for name in EMPTIED:
+                    cursor.execute(tables.compile(f"DELETE FROM {{{name}}}"))
+            cursor.execute(tables.compile(_MARK))
+    except BaseException:
+        cursor.execute("ROLLBACK")
+        raise
+    cursor.execute("COMMIT")
+
+
+def _is_intact(dialect, cursor, tables, proof):
+    start, age, stop, filled = _fetch(cursor, tables, _STATE)
+    if not filled:
+        return True
+    if proof is not None and stop <= start:
+        incarnation, seen = proof
+        # The control file knows seconds only.
+        if seen > stop + SECOND:
+            return False
+        if _fetch(cursor, tables, _LEASE, (incarnation, stop)):
+            return True
+    if age < DOUBT_SECONDS * SECOND:
+        raise LayerUnavailable(
+            f"The {dialect.place()} has just started, and nobody has told yet whether "
+            "it has what it had before."
+        )
+    return False
+
+
+def _fetch(cursor, tables, sql, values=()):
+    cursor.execute(tables.compile(sql), values)
+    return cursor.fetchone()
