@@ -54,6 +54,20 @@ class HostTests(SimpleTestCase):
         self.assertEqual(options["ssl_ca_certs"], "x.pem")
         self.assertEqual(options["socket_timeout"], 1)
 
+    def test_nothing_is_tried_again_or_decoded_whatever_is_given(self):
+        options = "retry_on_timeout=yes&health_check_interval=9&protocol=3"
+        for host in (
+            f"redis://a:1?{options}",
+            {"host": "a", "decode_responses": True, "retry_on_timeout": True},
+        ):
+            (shard,) = RedisChannelLayer([host])._store._shards
+            options = shard.server._pool.connection_kwargs
+            self.assertEqual(options["retry"]._retries, 0)
+            self.assertIs(options["retry_on_timeout"], False)
+            self.assertIs(options["decode_responses"], False)
+            self.assertEqual(options["health_check_interval"], 0)
+            self.assertEqual(options["protocol"], 2)
+
     def test_what_is_no_host_is_refused_with_what_is_allowed(self):
         for hosts in (
             "redis://localhost",

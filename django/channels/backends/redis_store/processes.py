@@ -167,14 +167,13 @@ class ProcessCalls(Store):
     # Listening.
 
     def listen(self, timeout, inboxes=()):
-        until = time.monotonic() + timeout
         self._is_listening = True
         try:
-            return self._listen(until, inboxes)
+            return self._listen(timeout, inboxes)
         finally:
             self._is_listening = False
 
-    def _listen(self, until, inboxes):
+    def _listen(self, timeout, inboxes):
         if len(self._shards) == 1:
             parts = {self._shards[0]: frozenset(inboxes)}
         else:
@@ -182,15 +181,16 @@ class ProcessCalls(Store):
             parts = {shard: frozenset(names) for shard, names in found.items()}
         for shard in parts:
             self._watch(shard, is_listener=True)
-        waits = False
+        until = None
         while not self._whistle.hush():
             listeners = list(self._listeners.values())
-            rings = self._hear_all(listeners, parts, waits)
-            left = until - time.monotonic()
-            if rings or (waits and left <= 0):
+            rings = self._hear_all(listeners, parts, waited=until is not None)
+            now = time.monotonic()
+            if rings or (until is not None and now >= until):
                 return rings
-            self._wait(listeners, left)
-            waits = True
+            # The time counts from when the servers know of it.
+            until = until or now + timeout
+            self._wait(listeners, until - now)
         return []
 
     def _hear_all(self, listeners, parts, waited):

@@ -19,6 +19,16 @@ from .wire import WireError, describe_error
 TIMEOUT_SECONDS = 5
 
 
+# What wire.py and the store rely on, whatever is given.
+FIXED = {
+    "decode_responses": False,
+    "health_check_interval": 0,
+    "protocol": 2,
+    "retry_on_error": [],
+    "retry_on_timeout": False,
+}
+
+
 def connection_options(given):
     """Return the keyword arguments for a connection, or a pool, of redis-py."""
     return {
@@ -26,9 +36,8 @@ def connection_options(given):
         "socket_connect_timeout": TIMEOUT_SECONDS,
         "socket_keepalive": True,
         **given,
+        **FIXED,
         "retry": Retry(NoBackoff(), 0),
-        "retry_on_error": [],
-        "protocol": 2,
     }
 
 
@@ -45,7 +54,10 @@ def make_pool(address, given):
         options = connection_options(given)
         if address.startswith("unix:"):
             del options["socket_keepalive"]
-        return redis.ConnectionPool.from_url(address, **options)
+        pool = redis.ConnectionPool.from_url(address, **options)
+        # A URL has options of its own.
+        pool.connection_kwargs.update(FIXED, retry=options["retry"])
+        return pool
     if "path" in given:
         kind = redis.UnixDomainSocketConnection
     elif given.pop("ssl", False):
@@ -92,7 +104,8 @@ class Alone:
         return open_connection(self._pool)
 
     def lose(self):
-        """Forget where the server is."""
+        """Forget where the server is; return whether it may be elsewhere."""
+        return False
 
 
 class Watched:
@@ -125,6 +138,7 @@ class Watched:
 
     def lose(self):
         """See Alone.lose()."""
+        return True
 
     def _check_role(self, connection, address):
         try:
@@ -188,7 +202,7 @@ class Nodes:
                 (
                     first,
                     last,
-                    master[0].decode() or pool.connection_kwargs.get("host"),
+                    (master[0] or b"").decode() or pool.connection_kwargs["host"],
                     master[1],
                 )
                 for first, last, master, *_ in slots
@@ -213,3 +227,4 @@ class Part:
     def lose(self):
         """See Alone.lose()."""
         self._nodes.lose()
+        return True

@@ -142,10 +142,13 @@ class Shard:
         """Connect a wire, and see which generation the server has now."""
         try:
             wire.open()
+            self._see_generation(wire)
         except WireError:
-            self.server.lose()
+            wire.close()
+            if not self.server.lose():
+                raise
             wire.open()
-        self._see_generation(wire)
+            self._see_generation(wire)
 
     def close(self):
         """Close what nobody uses."""
