@@ -1,5 +1,6 @@
 """The ipc layer's store outlives what happens to its processes and its files."""
 
+import gc
 import os
 import random
 import resource
@@ -513,6 +514,20 @@ class SharingTests(ForkingTests, SimpleTestCase):
         b.close()
         self.send(a, "a", b"2")
         self.assertEqual(self.take(b, "a"), [b"2"])
+
+    def test_a_closed_store_that_is_gone_is_a_dead_process(self):
+        a = self.open()
+        # Not by make_store(): the test would keep it.
+        b = type(a)(self.path, MEGABYTE, 60)
+        b.claim([("group", "inbox!", 100, 1)], ["inbox!"])
+        b.close()
+        a.renew()
+        self.assertEqual(a.groups(), {"group": (1, 0)})
+        del b
+        gc.collect()
+        a.renew()
+        self.assertEqual(a.groups(), {})
+        self.assertEqual(len(self.files(place.LIFE_SUFFIX)), 1)
 
     def test_stores_on_two_paths_share_nothing(self):
         a = self.open()

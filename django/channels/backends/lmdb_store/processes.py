@@ -24,11 +24,16 @@ class Life:
     """The file by which others see that this process lives."""
 
     def __init__(self, directory):
+        self._descriptor = None
         self.number = int.from_bytes(os.urandom(ID_BYTES), "big") or 1
         self.path = _file(directory, self.number, place.LIFE_SUFFIX)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
         self._descriptor = os.open(self.path, flags, 0o600)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def __del__(self):
+        # A layer that was closed and is gone lives no more.
+        self.let_go()
 
     def is_seen(self):
         """Return whether the file is where others look for it."""

@@ -18,6 +18,7 @@ Whatever changes here needs another FORMAT_VERSION: processes with another one
 use another file.
 """
 
+from functools import lru_cache
 from struct import Struct
 
 FORMAT_VERSION = 1
@@ -179,6 +180,7 @@ class Queue:
         }
 
 
+@lru_cache(maxsize=4096)
 def queue_key(name):
     """Return the key of a queue's record; those of its entries begin with it."""
     return b"q%s\0" % name.encode()
