@@ -6,6 +6,7 @@ import random
 import resource
 import shutil
 import signal
+import sys
 import unittest
 from contextlib import contextmanager
 from pathlib import Path
@@ -552,6 +553,25 @@ class SharingTests(ForkingTests, SimpleTestCase):
                 self.send(store, "outer", b"2")
             self.assertEqual(self.take(store, "inner"), [b"1"])
             self.assertEqual(self.take(store, "outer"), [b"2"])
+
+    def test_threads_take_turns_faster_in_a_step_and_as_before_after_it(self):
+        """A thread that computes keeps all other processes waiting no longer."""
+        usual = sys.getswitchinterval()
+        self.addCleanup(sys.setswitchinterval, usual)
+        a, b = self.open(), self.open(path=os.path.join(self.path, "other"))
+        for interval in (0.002, 0.00001, usual):
+            sys.setswitchinterval(interval)
+            found = []
+
+            def look(step):
+                found.append(sys.getswitchinterval())
+                if len(found) == 1:
+                    b._run(look)
+
+            a._run(look)
+            self.assertEqual(len(found), 2)
+            self.assertLess(found[0], 0.001)
+            self.assertAlmostEqual(sys.getswitchinterval(), interval)
 
     def test_an_error_in_a_step_leaves_nothing(self):
         store = self.open()

@@ -154,8 +154,7 @@ class Environment:
             self._open()
         txns, done = self._txns, []
         txn = None
-        interval = sys.getswitchinterval()
-        sys.setswitchinterval(min(interval, SWITCH_SECONDS))
+        _hurry()
         try:
             # Each in one call of C: no signal handler comes in between, and
             # misses a transaction that is open or ends one that is committed.
@@ -175,7 +174,7 @@ class Environment:
             if txns:
                 # After a commit this does nothing.
                 txns.pop().abort()
-            sys.setswitchinterval(interval)
+            sys.setswitchinterval(_usual_interval)
 
     def _recover(self, error, makes_room):
         """Return whether another attempt makes sense, after doing what it needs."""
@@ -238,6 +237,19 @@ class Environment:
         return LayerUnavailable(
             f"The store in {self.path} (of at most {size:g} MB) {what}: {error}"
         )
+
+
+# The interval outside of transactions; these may be several, on several files.
+_usual_interval = sys.getswitchinterval()
+
+
+def _hurry():
+    global _usual_interval
+    interval = sys.getswitchinterval()
+    # In another transaction it is not the usual one.
+    if abs(interval - SWITCH_SECONDS) > SWITCH_SECONDS / 100:
+        _usual_interval = interval
+        sys.setswitchinterval(min(interval, SWITCH_SECONDS))
 
 
 def _nothing(txn):
