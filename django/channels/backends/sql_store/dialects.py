@@ -90,9 +90,17 @@ class Dialect:
         """Begin a transaction that writes."""
         cursor.execute(self.begin_sql)
 
+    @property
+    def folder(self):
+        """The folder of sockets of this store alone, or None if it has none."""
+        return None
+
     def begin_making(self, cursor):
         """Begin to make tables, as the only one who does."""
         self.begin(cursor)
+
+    def after_making(self):
+        """Clear what belonged to tables before."""
 
     def end_making(self, cursor):
         """Let others make tables again."""

@@ -62,7 +62,8 @@ class Listener:
             self._listen()
         elif can_ring():
             self._host = host()
-            address = bell.open(folder or private_folder(), incarnation)
+            with suppress(OSError):
+                address = bell.open(folder or private_folder(), incarnation)
         return self._host, address
 
     def ring(self, rings, folder):

@@ -54,6 +54,7 @@ class Schema:
             if missing:
                 for statement in self._tables.deletion() + self.statements():
                     cursor.execute(statement)
+                self._dialect.after_making()
         except BaseException:
             cursor.execute("ROLLBACK")
             raise

@@ -6,6 +6,7 @@ before another start of the machine is dropped when the file is opened.
 """
 
 import os
+import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,8 @@ from .testing import delete_at_exit, in_tests, memory_path
 
 # What is added to the name of the application's file.
 SUFFIX = "-channels"
+# What is added to the name of the layer's file, for the sockets beside it.
+FOLDER_SUFFIX = "-bells"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # Pauses between two tries to get the lock, in seconds: the first, the longest.
 FIRST_PAUSE_SECONDS = 0.00005
@@ -99,6 +102,14 @@ class SQLite(Dialect):
     def is_stale(self, connection):
         # Somebody deleted or replaced the file.
         return self._identity() != self._file
+
+    @property
+    def folder(self):
+        return self.path and f"{self.path}{FOLDER_SUFFIX}"
+
+    def after_making(self):
+        # Sockets of processes of an earlier start of the machine.
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def era(self):
         return boot()

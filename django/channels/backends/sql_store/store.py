@@ -26,8 +26,6 @@ from .tables import Tables
 
 # Bytes of chance in an incarnation, two characters each.
 RANDOM_BYTES = 12
-# What is added to the name of a file, for the folder of the sockets beside it.
-FOLDER_SUFFIX = "-bells"
 
 
 class SQLStore(Store):
@@ -174,8 +172,7 @@ class SQLStore(Store):
     @property
     def _folder(self):
         """The folder of the sockets beside the file, or None if there is no file."""
-        path = self._dialect.path
-        return path and f"{path}{FOLDER_SUFFIX}"
+        return self._dialect.folder
 
     def listen(self, timeout, inboxes=()):
         self._enroll()
@@ -224,7 +221,7 @@ class SQLStore(Store):
         self._run(self._care.flush, control)
 
     def close(self):
-        if self.incarnation is not None:
+        if self._listener.is_open:
             with suppress(LayerUnavailable):
                 self._run(self._processes.resign, self.incarnation)
         self._listener.close()
