@@ -5,10 +5,21 @@ import threading
 from unittest import mock
 
 from django.channels.backends.shared import keeper
-from django.channels.backends.shared.envelopes import GROUP, MESSAGE, Codec
-from django.channels.exceptions import ChannelFull, LayerUnavailable
+from django.channels.backends.shared.envelopes import (
+    ADD,
+    DISCARD,
+    FLUSH,
+    GROUP,
+    MESSAGE,
+    Codec,
+)
+from django.channels.exceptions import (
+    ChannelFull,
+    LayerUnavailable,
+    MessageTooLarge,
+)
 from django.test import SimpleTestCase
-from django.test.channel_layers import ChannelLayerConformanceTests
+from django.test.channel_layers import ChannelLayerConformanceTests, cites
 
 from .dict_store import DictChannelLayer, World
 from .utils import TIMEOUT
@@ -369,33 +380,117 @@ class CourierTests(SharedLayerTestCase):
             pairs = layer.receive_batch([name], 10)
             self.assertEqual([message["n"] for _, message in pairs], numbers)
 
+    def test_a_call_that_nobody_waits_for_is_left_out(self):
+        layer = self.make_layer()
+        take = mock.Mock(return_value=[])
+
+        async def main():
+            busy, go_on = threading.Event(), threading.Event()
+            first = asyncio.create_task(
+                layer._courier.call(lambda: busy.set() or go_on.wait(TIMEOUT))
+            )
+            await asyncio.to_thread(busy.wait, TIMEOUT)
+            second = asyncio.create_task(layer._courier.call(take, undo=mock.Mock()))
+            await asyncio.sleep(0)
+            second.cancel()
+            await asyncio.wait([second])
+            go_on.set()
+            await first
+            await layer._courier.call(len, [])
+
+        asyncio.run(main())
+        self.assertEqual(take.call_count, 0)
+
 
 class ForeignEntryTests(SharedLayerTestCase):
     """Something else than this layer has written to the store."""
 
+    def setUp(self):
+        super().setUp()
+        self.layer = self.make_layer()
+
+    def append(self, queue, *contents):
+        payloads = [Codec().encode(*content) for content in contents]
+        self.layer._store.append([(queue, 100, payloads)])
+
     def test_a_foreign_entry_is_dropped_counted_and_reported_once(self):
-        layer = self.make_layer()
-        codec = Codec()
-        wrong_inbox = codec.encode(MESSAGE, "other!x", {})
-        not_plain = codec.encode(2, "group", {"channel": "in!x"})
-        for name, key, bad in (
-            ("normal", "normal", [b"", b"\x80\x04N.", b"\xff" * 50, not_plain]),
-            ("in!x", "in!", [b"", b"\x80\x04N.", b"\xff" * 50, wrong_inbox]),
-        ):
-            layer._reader._reported = False
-            layer._store.append([(key, 100, bad)])
-            layer.send(name, {"n": 1})
+        for name, key in (("normal", "normal"), ("in!x", "in!")):
+            self.layer._reader._reported = False
+            bad = [b"", b"\x80\x04N.", b"\xff" * 50]
+            self.layer._store.append([(key, 100, bad)])
+            self.layer.send(name, {"n": 1})
             with self.subTest(name=name):
                 with self.assertLogs("django.channels", "ERROR") as logs:
-                    self.assertEqual(layer.receive([key]), (name, {"n": 1}))
+                    self.assertEqual(self.layer.receive([key]), (name, {"n": 1}))
                 self.assertEqual(len(logs.records), 1)
-                statistics = layer.statistics(key)
-                self.assertEqual(statistics["dropped_count"], 4)
+                statistics = self.layer.statistics(key)
+                self.assertEqual(statistics["dropped_count"], 3)
                 self.assertEqual(statistics["delivered_count"], 1)
-                self.assertEqual(statistics["messages_count"], 5)
+                self.assertEqual(statistics["messages_count"], 4)
+
+    @cites("EN-4", "must be in inboxes only")
+    def test_what_changes_groups_is_refused_in_other_queues(self):
+        control = {"channel": "in!x"}
+        for name in ("plain", "one?x"):
+            for content in (
+                (ADD, "group", control),
+                (DISCARD, "group", control),
+                (FLUSH, "", {}),
+                (MESSAGE, "in!x", {"wrong": 1}),
+                (MESSAGE, "other", {"wrong": 1}),
+            ):
+                with self.subTest(name=name, content=content):
+                    self.layer._reader._reported = False
+                    self.append(name, content, (MESSAGE, "", {"n": 1}))
+                    with self.assertLogs("django.channels", "ERROR"):
+                        received = self.layer.receive([name])
+                    self.assertEqual(received, (name, {"n": 1}))
+
+    @cites("EN-4", "is one of that inbox, and so is the target of a message")
+    def test_what_is_for_another_inbox_is_refused(self):
+        channel = self.layer.new_channel("in!")
+        for content in (
+            (MESSAGE, "other!x", {"wrong": 1}),
+            (MESSAGE, "", {"wrong": 1}),
+            (MESSAGE, "plain", {"wrong": 1}),
+            (MESSAGE, "one?x", {"wrong": 1}),
+            (ADD, "group", {"channel": "other!x"}),
+            (DISCARD, "group", {"channel": "other!x"}),
+        ):
+            with self.subTest(content=content):
+                self.layer._reader._reported = False
+                self.append("in!", content, (GROUP, "group", {"wrong": 2}))
+                self.append("in!", (MESSAGE, channel, {"n": 1}))
+                with self.assertLogs("django.channels", "ERROR"):
+                    received = self.layer.receive(["in!"])
+                self.assertEqual(received, (channel, {"n": 1}))
 
     def test_a_group_message_on_a_plain_channel_is_received(self):
+        self.append("normal", (GROUP, "group", {"n": 1}))
+        self.assertEqual(self.layer.receive(["normal"]), ("normal", {"n": 1}))
+
+
+class SizeTests(SharedLayerTestCase):
+    def test_a_message_whose_envelope_is_too_long_is_too_large(self):
+        # Empty strings have no size, and yet take bytes.
         layer = self.make_layer()
-        payload = Codec().encode(GROUP, "group", {"n": 1})
-        layer._store.append([("normal", 100, [payload])])
-        self.assertEqual(layer.receive(["normal"]), ("normal", {"n": 1}))
+        layer._codec = Codec(limit=100)
+        messages = [("a", {"n": 1}), ("a", {"n": [""] * 3000}), ("a", {"n": 2})]
+        results = layer.send_batch(messages)
+        self.assertIsInstance(results[1], MessageTooLarge)
+        self.assertEqual(results[::2], [None, None])
+        self.assertEqual(layer.receive_batch(["a"], 3), messages[::2])
+
+
+class ClosingTests(SharedLayerTestCase):
+    def test_a_closed_name_keeps_no_room_while_others_wait_here(self):
+        layer = self.make_layer(capacity=3)
+        stays, goes, last = (layer.new_channel("in!") for _ in range(3))
+        layer.send(stays, {"n": 1})
+        layer.close_channel(last)
+        for n in range(3):
+            layer.send(goes, {"n": n})
+        layer.close_channel(goes)
+        layer.send(stays, {"n": 2})
+        pairs = [layer.receive(["in!"]) for _ in range(3)]
+        self.assertEqual(pairs, [(stays, {"n": 1}), (stays, {"n": 2}), (None, None)])

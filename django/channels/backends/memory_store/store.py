@@ -124,7 +124,13 @@ class Store:
         if queue.entries:
             # All behind it would seem to live as long as the head does.
             deadline = min(deadline, queue.entries[0][0])
-        queue.delivered -= 1
+        if queue.delivered:
+            queue.delivered -= 1
+        else:
+            # It was forgotten since: what it had counted moves back.
+            self._past["messages_count"] -= 1
+            self._past["delivered_count"] -= 1
+            queue.sent += 1
         if queue.is_closed(channel):
             queue.dropped += 1
             return

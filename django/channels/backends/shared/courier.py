@@ -27,6 +27,8 @@ class _Call:
 
     def run(self):
         """Call the function and keep what comes of it."""
+        if self.undo is not None and self._abandoned:
+            return
         try:
             self.result = self.function(*self.args)
         except BaseException as error:
@@ -72,8 +74,8 @@ class Courier:
         """
         Return the result of a function, called in the thread.
 
-        If the caller is cancelled, the function runs all the same, and then
-        ``undo`` with its result, a list. So it is when the loop stands still;
+        If the caller is cancelled, the function runs all the same; with an
+        ``undo``, that is called with its result, a list, or neither is. So it is when the loop stands still;
         the caller gets an empty list as it goes on.
         """
         call = _Call(function, args, undo)

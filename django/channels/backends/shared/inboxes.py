@@ -15,7 +15,7 @@ from ..memory_store.groups import Groups
 from ..memory_store.queues import ChannelQueue, Envelope
 from .envelopes import ADD, DISCARD, FLUSH, GROUP
 
-# No more than these entries are fetched ahead when a channel is closed.
+# How many messages are fetched ahead at most when a channel is closed.
 FETCH_LIMIT = 10_000
 
 

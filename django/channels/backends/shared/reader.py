@@ -15,7 +15,7 @@ from django.channels.names import queue_of
 
 from .. import options
 from ..waiters import LoopWaiter, ThreadWaiter
-from .envelopes import ADD, GROUP, MESSAGE, EnvelopeError
+from .envelopes import ADD, MESSAGE, EnvelopeError
 from .inboxes import FETCH_LIMIT
 
 logger = logging.getLogger("django.channels")
@@ -111,9 +111,7 @@ class Reader:
                 self._apply(inboxes[queue], entry)
                 continue
             try:
-                kind, _, message = self._codec.decode(entry.payload)
-                if kind not in (MESSAGE, GROUP):
-                    raise EnvelopeError("The envelope is one for an inbox.")
+                _, _, message = self._codec.decode(entry.payload, queue)
             except EnvelopeError as error:
                 self._report(queue, error)
                 self._owner.change(queue, delivered_count=-1, dropped_count=1)
@@ -125,9 +123,7 @@ class Reader:
         if entry.payload is None:
             return inbox.miss(entry)
         try:
-            kind, target, message = self._codec.decode(entry.payload)
-            if kind == MESSAGE and queue_of(target) != inbox.name:
-                raise EnvelopeError("The envelope is for another inbox.")
+            kind, target, message = self._codec.decode(entry.payload, inbox.name)
         except EnvelopeError as error:
             self._report(inbox.name, error)
             return inbox.spoil()
@@ -163,7 +159,7 @@ class Reader:
         closed all the same, as what comes for it later is dropped here.
         """
         try:
-            if not inbox.has_messages():
+            if inbox.pending() < FETCH_LIMIT:
                 self._owner.claim(inbox)
                 for _, entry in self._store.take([inbox.name], FETCH_LIMIT):
                     self._apply(inbox, entry)

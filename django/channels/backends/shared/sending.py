@@ -32,10 +32,15 @@ class Batch:
                 continue
             else:
                 target = channel
+            try:
+                payload = codec.encode(MESSAGE, target, message)
+            except MessageTooLarge as error:
+                self.results[index] = error
+                continue
             if queue not in self._queues:
                 self._queues[queue] = (queue, layer.get_capacity(queue), [])
                 self._places[queue] = []
-            self._queues[queue][2].append(codec.encode(MESSAGE, target, message))
+            self._queues[queue][2].append(payload)
             self._places[queue].append((index, channel))
 
     def queues(self):

@@ -7,7 +7,10 @@ for i = 3, #ARGV, 2 do
     local q = open(ARGV[i])
     local cursor = ARGV[i + 1]
     local found = call('HMGET', q.hash, 'reader', 'counted')
-    if found[1] ~= reader or cursor == '' then
+    if found[1] == reader and cursor == '' then
+        -- Another thread of this process has just become the reader.
+        cursor = found[2] or '0-0'
+    elseif found[1] ~= reader then
         cursor = take_over(q, reader, found[2] or '0-0', expiry)
     else
         -- The group of readers may be gone with the stream.

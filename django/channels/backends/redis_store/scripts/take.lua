@@ -70,9 +70,13 @@ end
 local function take_inbox(q, index, cursor)
     local found = call('HMGET', q.hash, 'reader', 'counted', 'missed')
     local counted = found[2] or '0-0'
-    if found[1] ~= reader or cursor == '' then
+    if found[1] ~= reader then
         cursor = take_over(q, reader, counted, expiry)
         counted = cursor
+        put(index, 'c', cursor)
+    elseif cursor == '' then
+        -- Another thread of this process has just become the reader.
+        cursor = counted
         put(index, 'c', cursor)
     else
         counted = settle(q, cursor, counted)
