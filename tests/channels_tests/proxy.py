@@ -22,6 +22,7 @@ class Proxy:
     def __init__(self, target):
         self._target = target
         self._changed = threading.Condition()
+        self._making = threading.Lock()
         self._links = set()
         self._losses = []
         self._open = True
@@ -30,8 +31,9 @@ class Proxy:
         # How many answers were cut.
         self.cuts = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._accept, daemon=True)
-        self._thread.start()
+        # What its threads are called.
+        self.name = f"proxy {self.port}"
+        self._thread = self.start(self._accept)
 
     def __enter__(self):
         return self
@@ -39,13 +41,23 @@ class Proxy:
     def __exit__(self, *exc_info):
         self.stop()
 
+    def start(self, function, *args):
+        """Run a function in a thread, which is returned."""
+        thread = threading.Thread(
+            target=function, args=args, name=self.name, daemon=True
+        )
+        thread.start()
+        return thread
+
     @property
     def port(self):
         """The port to connect to."""
         return self._listener.getsockname()[1]
 
     def stop(self):
-        """End all connections, and take no more."""
+        """End all connections, and take no more; twice is once."""
+        if not self._thread.is_alive():
+            return
         self._open = False
         self.release()
         with contextlib.suppress(OSError):
@@ -58,7 +70,7 @@ class Proxy:
 
     def cut(self):
         """End all connections, wherever they are."""
-        with self._changed:
+        with self._making, self._changed:
             links = list(self._links)
         for link in links:
             link.close()
@@ -136,14 +148,15 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = self._connect() if self._open else None
-            if server is None:
-                client.close()
-                continue
-            link = _Link(self, client, server)
-            with self._changed:
-                self._links.add(link)
-            link.start()
+            with self._making:  # So that cut() sees it, as soon as its ends do.
+                server = self._connect() if self._open else None
+                if server is None:
+                    client.close()
+                    continue
+                link = _Link(self, client, server)
+                with self._changed:
+                    self._links.add(link)
+                link.start()
 
     def _connect(self):
         if not isinstance(self._target, str):
@@ -173,7 +186,7 @@ class _Link:
 
     def start(self):
         for run in self._forward, self._answer:
-            threading.Thread(target=self._run, args=(run,), daemon=True).start()
+            self._proxy.start(self._run, run)
 
     def close(self):
         for end in self._client, self._server:

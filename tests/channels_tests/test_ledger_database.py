@@ -32,6 +32,7 @@ class DatabaseLedgerTestCase(LedgerTestCase):
     backend = DATABASE
 
 
+@tag("slow")
 class SQLiteLedgerTests(
     WorkloadScenarios, ProcessScenarios, DatabaseLedgerTestCase, SimpleTestCase
 ):
@@ -67,6 +68,7 @@ class SQLiteLedgerTests(
             self.assertEqual(self.assertBooksAgree(ledger, "store full"), [])
 
 
+@tag("slow")
 class PostgreSQLLedgerTests(
     WorkloadScenarios, ProcessScenarios, DatabaseLedgerTestCase, SimpleTestCase
 ):
@@ -88,6 +90,7 @@ class PostgreSQLLongLedgerTests(LeaseScenarios, ClockScenarios, PostgreSQLLedger
     kills = 10
 
 
+@tag("slow")
 class PostgreSQLServerLedgerTests(
     ServerScenarios, DatabaseLedgerTestCase, SimpleTestCase
 ):

@@ -30,6 +30,7 @@ class RedisLedgerTestCase(LedgerTestCase):
     backend = REDIS
 
 
+@tag("slow")
 class RedisLedgerTests(
     WorkloadScenarios, ProcessScenarios, RedisLedgerTestCase, SimpleTestCase
 ):
@@ -88,6 +89,7 @@ class SentinelLedgerTests(RedisLedgerTests):
                 services.sentinel().restart()
 
 
+@tag("slow")
 class RedisServerLedgerTests(ServerScenarios, RedisLedgerTestCase, SimpleTestCase):
     @property
     def requests(self):

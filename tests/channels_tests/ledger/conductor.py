@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ..processes import PATIENCE_SECONDS, ROOT
 from ..services.reaping import reaper
-from ..services.waiting import wait_for
+from ..services.waiting import NotInTime, wait_for
 from .books import Books
 from .journal import Tail, now
 
@@ -178,6 +178,8 @@ class Ledger:
 
         try:
             wait_for(is_true, what, seconds)
+        except NotInTime as error:
+            raise NotInTime(f"{error} {self.books.summary()}") from error
         except AssertionError as error:
             raise AssertionError(f"{error} {self.books.summary()}") from error
 
@@ -185,6 +187,15 @@ class Ledger:
         """Wait until that many more messages were received."""
         goal = self.read().count_received() + count
         self.wait(lambda books: books.count_received() >= goal, f"{count} more come")
+
+    def try_progress(self, count, seconds):
+        """Return whether so many more messages were received, within a time."""
+        try:
+            goal = self.read().count_received() + count
+            self.wait(lambda books: books.count_received() >= goal, "more", seconds)
+        except NotInTime:
+            return False
+        return True
 
     def members_ready(self, *names):
         """Wait until the steady members of roles are in their groups."""

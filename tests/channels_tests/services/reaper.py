@@ -20,16 +20,19 @@ def main(parent):
         poll.register(os.pidfd_open(parent), select.POLLIN)
     except (AttributeError, OSError):
         pass  # The end of standard input tells it as well, if nobody inherited it.
+    os.set_blocking(0, False)
     servers, folders = set(), set()
-    rest = b""
-    gone = os.getppid() != parent
-    while not gone:
-        ready = [descriptor for descriptor, event in poll.poll()]
-        data = os.read(0, 65536) if 0 in ready else b""
+    rest, ended = b"", False
+    while not ended:
+        # Asked before the pipe is read: what the parent wrote is in there then.
+        gone = os.getppid() != parent
+        data, ended = read_all()
         *lines, rest = (rest + data).split(b"\n")
         for line in map(os.fsdecode, lines):
             note(line, servers, folders)
-        gone = not data
+        ended = ended or gone
+        if not ended:
+            poll.poll()
     for pid in [*servers, *descendants(*servers)]:
         try:
             os.kill(pid, signal.SIGKILL)
@@ -37,6 +40,19 @@ def main(parent):
             pass
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def read_all():
+    """Return what standard input has now, and whether that is its end."""
+    parts = []
+    while True:
+        try:
+            data = os.read(0, 65536)
+        except BlockingIOError:
+            return b"".join(parts), False
+        if not data:
+            return b"".join(parts), True
+        parts.append(data)
 
 
 def descendants(*pids):
