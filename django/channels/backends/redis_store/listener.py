@@ -12,7 +12,7 @@ import time
 from .replies import ErrorReply
 from .scripts import get_script
 from .servers import TIMEOUT_SECONDS
-from .wire import Wire, WireError, pack, wait_for
+from .wire import Watch, Wire, WireError, pack
 
 # How long a read waits on the server before it is asked anew, in seconds.
 READ_SECONDS = 30
@@ -145,6 +145,7 @@ class Listener:
             self._reset()
             self._is_loaded = False
             self.shard.open(self._wire)
+            self._wire.stop_blocking()
         wanted = (bell, self.shard.keys, inboxes)
         if wanted != (self._bell, self._keys, self._inboxes):
             self._bell, self._keys, self._inboxes = wanted
@@ -244,7 +245,7 @@ class Listener:
         until = time.monotonic() + TIMEOUT_SECONDS
         offers = self._receive()
         while self.is_reading:
-            if not wait_for([self], until - time.monotonic()):
+            if not Watch().wait([self], until - time.monotonic()):
                 self._wire.close()
                 self._reset()
                 raise WireError("The server did not answer in time.")

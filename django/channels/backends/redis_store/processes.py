@@ -14,7 +14,7 @@ from django.channels.names import new_name
 
 from ..shared.store import Store
 from .listener import Listener
-from .wire import WireError, wait_for
+from .wire import Watch, WireError
 
 # Within how many renewals all that a process has claimed is renewed.
 CARE_RENEWALS = 3600
@@ -98,6 +98,7 @@ class ProcessCalls(Store):
         # {shard: what is to live there}
         self._cares = {}
         self._whistle = _Whistle()
+        self._poll = Watch()
 
     def _watch(self, shard, is_listener=False):
         """Listen to a shard from now on; return what does it."""
@@ -237,7 +238,7 @@ class ProcessCalls(Store):
             if listener.is_lost:
                 # The keeper's next renewal makes a new bell.
                 seconds = min(seconds, REST_SECONDS)
-        wait_for([self._whistle, *files], max(seconds, 0))
+        self._poll.wait([self._whistle, *files], seconds)
 
     def interrupt(self):
         self._whistle.blow()

@@ -10,6 +10,7 @@ import itertools
 import os
 import secrets
 import select
+import ssl
 
 try:
     import hiredis
@@ -95,23 +96,27 @@ class Wire:
             reply = reader.gets()
         return reply
 
-    def is_readable(self):
-        """Return whether something has come that was not read."""
-        return self.has_pending() or bool(wait_for([self], 0))
-
     def has_pending(self):
         """Return whether TLS has something that the socket does not show."""
         return self._pending is not None and self._pending() > 0
 
+    def stop_blocking(self):
+        """Read and send from now on without waiting; poll() is for that."""
+        self._socket.settimeout(0)
+
     def poll(self):
         """Return the next reply if what has come is enough; otherwise False."""
         reply = self._reader.gets()
-        if reply is False and self.is_readable():
-            self._receive()
+        while reply is False:
+            try:
+                data = self._socket.recv(READ_BYTES)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                return False
+            except (OSError, ValueError) as error:
+                self.close()
+                raise WireError(describe_error(error)) from error
+            self._feed(data)
             reply = self._reader.gets()
-            while reply is False and self.has_pending():
-                self._receive()
-                reply = self._reader.gets()
         return reply
 
     def call(self, *words):
@@ -122,11 +127,15 @@ class Wire:
     def _receive(self):
         try:
             data = self._socket.recv(READ_BYTES)
-            if not data:
-                raise ConnectionError("The server closed the connection.")
         except (OSError, ValueError) as error:
             self.close()
             raise WireError(describe_error(error)) from error
+        self._feed(data)
+
+    def _feed(self, data):
+        if not data:
+            self.close()
+            raise WireError("The server closed the connection.")
         self._reader.feed(data)
 
 
@@ -137,11 +146,19 @@ def describe_error(error):
     return str(error) or type(error).__name__
 
 
-def wait_for(files, timeout):
-    """Return those of the files that can be read, after ``timeout`` seconds."""
-    poll = select.poll()
-    known = {}
-    for file in files:
-        known[file.fileno()] = file
-        poll.register(file.fileno(), select.POLLIN)
-    return [known[number] for number, _ in poll.poll(timeout * 1000)]
+class Watch:
+    """Waits for files that are mostly the same ones each time."""
+
+    def __init__(self):
+        self._numbers = None
+        self._poll = None
+
+    def wait(self, files, seconds):
+        """Return whether one of the files can be read, after ``seconds``."""
+        numbers = [file.fileno() for file in files]
+        if numbers != self._numbers:
+            self._numbers = numbers
+            self._poll = select.poll()
+            for number in numbers:
+                self._poll.register(number, select.POLLIN)
+        return bool(self._poll.poll(max(seconds, 0) * 1000))
