@@ -243,7 +243,7 @@ class ProgramTests(SimpleTestCase):
     def test_a_role_that_fails_is_noticed(self):
         with Ledger(MEMORY) as ledger:
             program = ledger.program()
-            program.play("writer", "w", channels=["not a name"])
+            program.play("writer", "w", channels=["not a name"], count=1)
             with self.assertRaisesMessage(AssertionError, "TypeError"):
                 ledger.finish()
 

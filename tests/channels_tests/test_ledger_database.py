@@ -107,6 +107,12 @@ class PostgreSQLServerLedgerTests(
             settings |= {"HOST": "127.0.0.1", "PORT": str(self.proxy.port)}
         return {"default": settings}
 
+    def play(self, ledger, **options):
+        programs = super().play(ledger, **options)
+        # The tables are there from now on: a commit is not written at once.
+        self.server.execute("CHECKPOINT")
+        return programs
+
     def lose_data(self):
         ((tables,),) = self.server.execute(TABLES, self.name)
 

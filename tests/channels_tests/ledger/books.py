@@ -242,13 +242,18 @@ class Books:
             if one.looked and all(looked > time for looked in one.looked.values())
         }
 
-    def heard(self, role, since):
-        """Return the first receipt of a group message that was begun after a time."""
+    def heard(self, role, since, group=None):
+        """
+        Return the first receipt of a group message that was begun after a time.
+
+        With ``group``, of a message to that one.
+        """
         for receipt in self.receipts:
             if receipt.reader.rpartition(".")[0] == role:
                 intent = self.intents.get(receipt.identity)
                 if intent and intent.kind == "group" and intent.begun > since:
-                    return receipt
+                    if group in (None, intent.target):
+                        return receipt
         return None
 
     def healing_seconds(self, *roles):

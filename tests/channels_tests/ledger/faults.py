@@ -61,7 +61,7 @@ def _gap(books, lost):
     end = max(end for _, end in books.broken)
     left = []
     for intent, channel in lost:
-        again = books.heard(channel.partition("!")[0], end)
+        again = books.heard(channel.partition("!")[0], end, intent.target)
         limit = books.intents[again.identity].begun if again else end
         if intent.kind != "group" or intent.begun > limit:
             left.append((intent, channel))
