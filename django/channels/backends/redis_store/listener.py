@@ -24,6 +24,10 @@ AWAY_SECONDS = 1
 GROUP = "r"
 
 ACCEPT = get_script("accept")
+# How often the answer to it is asked for, in seconds: the server may have forgotten
+# the script.
+REPLY_SECONDS = 1
+NO_REPLY = pack(("CLIENT", "REPLY", "SKIP"))
 
 
 class Listener:
@@ -53,8 +57,9 @@ class Listener:
         self._owed = 0
         # The words for accept.lua that were not sent yet.
         self._accepted = []
-        # Does the server know accept.lua?
+        # Does the server know accept.lua, and when was it asked last?
         self._is_loaded = False
+        self._seen = 0
         # Until when it rests.
         self._rests_until = 0
         # Was there no bell, or no inbox, to read?
@@ -150,26 +155,35 @@ class Listener:
         if wanted != (self._bell, self._keys, self._inboxes):
             self._bell, self._keys, self._inboxes = wanted
             self._command = pack(self._read_words())
-        commands = [*self._accept_commands(), self._command]
+        self._owed = 0
+        commands = self._accept_commands()
         try:
-            self._wire.send_packed(b"".join(commands))
+            self._wire.send_packed(commands + self._command)
         except WireError:
             self._reset()
             raise
-        self._owed = len(commands) - 1
         self._accepted = []
         self.is_lost = False
         self._reading = inboxes
         self._until = time.monotonic() + READ_SECONDS + TIMEOUT_SECONDS
 
     def _accept_commands(self):
+        """Return the commands for what was accepted, and note their replies."""
         if not self._accepted:
-            return
+            return b""
+        words = (self._reader, self._expiry_ms, *self._accepted)
+        command = pack(("EVALSHA", ACCEPT.sha, 1, self._keys, *words))
+        now = time.monotonic()
+        if self._is_loaded and now < self._seen + REPLY_SECONDS:
+            # An answer would wake this process up, only to be thrown away.
+            return NO_REPLY + command
+        self._seen = now
+        self._owed = 1
         if not self._is_loaded:
             self._is_loaded = True
-            yield pack(("SCRIPT", "LOAD", ACCEPT.text))
-        words = (self._reader, self._expiry_ms, *self._accepted)
-        yield pack(("EVALSHA", ACCEPT.sha, 1, self._keys, *words))
+            self._owed = 2
+            command = pack(("SCRIPT", "LOAD", ACCEPT.text)) + command
+        return command
 
     def _read_words(self):
         streams = [f"{self._keys}p:{self._bell}"]
