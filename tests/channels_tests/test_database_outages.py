@@ -132,7 +132,7 @@ class TestDatabaseTests(PostgreSQLTestCase, SimpleTestCase):
         self.addCleanup(self.server.drop_database, f"{self.name}_1")
         layer.send("b", {})
         creation._destroy_test_db(self.name, verbosity=0)
-        with self.assertRaisesMessage(LayerUnavailable, "is gone"):
+        with self.assertRaisesMessage(LayerUnavailable, "is deleted or copied"):
             layer.send("b", {})
 
     def wait(self, layer):

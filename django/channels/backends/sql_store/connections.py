@@ -16,55 +16,16 @@ import weakref
 from django.channels.exceptions import LayerUnavailable
 
 from .dialects import LOCK_SECONDS
+from .steps import Step
 from .testing import DeletionWatch, in_tests
 
 # How often a transaction is repeated that failed for another one.
 MAX_CONFLICTS = 10
 
-# The pools whose connections have to be closed before a fork.
+# The pools that take care of themselves at a fork.
 _pools = weakref.WeakSet()
 # Connections of parent processes: closing them would be seen by the parent.
 _inherited = []
-
-
-class Step:
-    """One transaction."""
-
-    __slots__ = ("cursor", "rings", "_compile", "_clock", "_now")
-
-    def __init__(self, cursor, tables, dialect):
-        self.cursor = cursor
-        # What is done after the commit: (process, host, address, queue), …
-        self.rings = []
-        self._compile = tables.compile
-        self._clock = dialect.now
-        self._now = None
-
-    @property
-    def now(self):
-        """The time of the store in microseconds, the same for a whole step."""
-        if self._now is None:
-            self._now = self._clock(self.cursor)
-        return self._now
-
-    def execute(self, sql, values=()):
-        """Execute a statement; return how many rows it changed."""
-        self.cursor.execute(self._compile(sql), values)
-        return self.cursor.rowcount
-
-    def execute_many(self, sql, rows):
-        """Execute a statement for each row of values."""
-        self.cursor.executemany(self._compile(sql), rows)
-
-    def rows(self, sql, values=()):
-        """Return the rows of a query."""
-        self.cursor.execute(self._compile(sql), values)
-        return self.cursor.fetchall()
-
-    def row(self, sql, values=()):
-        """Return the first row of a query, or None."""
-        self.cursor.execute(self._compile(sql), values)
-        return self.cursor.fetchone()
 
 
 class Connection:
@@ -91,9 +52,14 @@ class Pool:
         self._ended = False
         self._free = []
         self._count = 0
-        self._changed = threading.Condition(threading.Lock())
-        if dialect.has_own_file:
-            _pools.add(self)
+        self._lock = threading.Lock()
+        # Told when a connection is free, or one less is open.
+        self._changed = threading.Condition(self._lock)
+        # Told when nobody may use or open one any more.
+        self._quiet = threading.Condition(self._lock)
+        # How many connections are being opened.
+        self._opening = 0
+        _pools.add(self)
 
     # Steps.
 
@@ -188,12 +154,20 @@ class Pool:
 
     def open(self):
         """Return a new connection of the driver, for the caller to close."""
+        with self._lock:
+            self._check_end_locked()
+            self._opening += 1
         try:
             asyncio.get_running_loop()
         except RuntimeError:
             return self._connect()
-        # Django does not connect where an event loop runs.
-        return _in_thread(self._connect)
+        else:
+            # Django does not connect where an event loop runs.
+            return _in_thread(self._connect)
+        finally:
+            with self._lock:
+                self._opening -= 1
+                self._quiet.notify_all()
 
     def _connect(self):
         wrapper = self.dialect.wrapper
@@ -217,7 +191,7 @@ class Pool:
         return raw
 
     def _acquire(self):
-        with self._changed:
+        with self._lock:
             self._check_name_locked()
             while not self._free and self._count >= self.dialect.max_connections:
                 if not self._changed.wait(LOCK_SECONDS):
@@ -234,9 +208,9 @@ class Pool:
         try:
             connection = self._open_checked()
         except BaseException:
-            with self._changed:
+            with self._lock:
                 self._count -= 1
-                self._changed.notify()
+                self._notify_locked()
             raise
         return connection
 
@@ -251,20 +225,25 @@ class Pool:
         return connection
 
     def _release(self, connection):
-        with self._changed:
+        with self._lock:
             self._free.append(connection)
-            self._changed.notify()
+            self._notify_locked()
 
     def _discard(self, connection):
-        with self._changed:
+        with self._lock:
             self._close_locked(connection)
-            self._changed.notify()
+            self._notify_locked()
 
     def _discard_free(self):
-        with self._changed:
+        with self._lock:
             while self._free:
                 self._close_locked(self._free.pop())
             self._changed.notify_all()
+            self._quiet.notify_all()
+
+    def _notify_locked(self):
+        self._changed.notify()
+        self._quiet.notify_all()
 
     def _close_locked(self, connection):
         self._count -= 1
@@ -277,27 +256,36 @@ class Pool:
     def _check_name_locked(self):
         """Go along with a test runner that puts another database in place."""
         name = self.dialect.wrapper.settings_dict["NAME"]
-        if self._ended:
-            raise LayerUnavailable(f"The test database {self._name!r} is gone.")
+        self._check_end_locked()
         if name != self._name:
             self._name = name
             self.dialect.change_name(name)
             while self._free:
                 self._close_locked(self._free.pop())
             if in_tests() and not self.dialect.has_own_file:
-                kind = type(self.dialect.wrapper)
-                self._watch = DeletionWatch(kind, name, self._before_deletion)
+                self._watch = DeletionWatch(
+                    self.dialect.wrapper, name, self._before_deletion
+                )
 
-    def _before_deletion(self, for_good):
-        self._ended = for_good
+    def _check_end_locked(self):
+        if self._ended:
+            raise LayerUnavailable(
+                f"The test database {self._name!r} is deleted or copied."
+            )
+
+    def _before_deletion(self, begins):
+        with self._lock:
+            self._ended = begins
+        if not begins:
+            return
         self.on_deletion()
-        with self._changed:
+        with self._lock:
             self._wait_for_all_locked()
         self.close()
 
     def make(self, function):
         """Return what a function does with a cursor that is not set up."""
-        with self._changed:
+        with self._lock:
             self._check_name_locked()
         with self.errors():
             raw = self.open()
@@ -323,18 +311,27 @@ class Pool:
         _inherited.append(raw)
 
     def hold(self):
-        """Close all connections before a fork, and let none be opened."""
-        self._changed.acquire()
+        """
+        Let no connection be opened during a fork, nor a file be open.
+
+        Whoever opens one holds locks of Django and the driver, which a child would
+        wait for in vain. SQLite must not even find an open file in a child.
+        """
+        self._lock.acquire()
+        self._quiet.wait_for(lambda: not self._opening, LOCK_SECONDS)
+        if not self.dialect.has_own_file:
+            return
         self._wait_for_all_locked()
         while self._free:
             self._close_locked(self._free.pop())
 
     def _wait_for_all_locked(self):
-        self._changed.wait_for(lambda: len(self._free) == self._count, LOCK_SECONDS)
+        self._quiet.wait_for(lambda: len(self._free) == self._count, LOCK_SECONDS)
 
     def let_go(self):
         """Let connections be opened again after hold()."""
-        self._changed.release()
+        self._changed.notify_all()
+        self._lock.release()
 
 
 class _Errors:

@@ -52,15 +52,17 @@ def _delete(path):
 
 class DeletionWatch:
     """
-    Calls a function before the test runner deletes or copies a database.
+    Calls ``function(True)`` before the test runner deletes or copies a database.
+
+    After a copy it calls ``function(False)``.
 
     Servers refuse both while somebody is connected.
     """
 
-    def __init__(self, wrapper_class, name, function):
-        self._name = str(name)
+    def __init__(self, wrapper, name, function):
+        self._name = wrapper.ops.quote_name(name)
         self._function = function
-        connection_created.connect(self._watch, sender=wrapper_class)
+        connection_created.connect(self._watch, sender=type(wrapper))
 
     def _watch(self, connection, **kwargs):
         if connection.alias == NO_DB_ALIAS:
@@ -68,6 +70,14 @@ class DeletionWatch:
 
     def _before(self, execute, sql, *args):
         words = sql if isinstance(sql, str) else ""
-        if self._name in words and ("DROP DATABASE" in words or "TEMPLATE" in words):
-            self._function("DROP DATABASE" in words)
+        if self._name not in words:
+            return execute(sql, *args)
+        if "DROP DATABASE" in words:
+            self._function(True)
+        elif "TEMPLATE" in words:
+            self._function(True)
+            try:
+                return execute(sql, *args)
+            finally:
+                self._function(False)
         return execute(sql, *args)
