@@ -1,7 +1,8 @@
 """The memory layer: the contract, and what is its own."""
 
-from django.channels.backends.memory import MAX_SELECTIONS, MemoryChannelLayer
+from django.channels.backends.memory import MemoryChannelLayer
 from django.channels.backends.memory_store import store
+from django.channels.backends.selections import MAX_SELECTIONS
 from django.test import SimpleTestCase
 from django.test.channel_layers import ChannelLayerConformanceTests
 

@@ -21,21 +21,9 @@ from django.channels.names import (
 from . import options
 from .base import BaseChannelLayer
 from .memory_store.store import Store
+from .selections import Selections
 from .values import copy_message
 from .waiters import LoopWaiter, ThreadWaiter
-
-# How many combinations of channels are remembered with their rotation.
-MAX_SELECTIONS = 1024
-
-
-class _Selection:
-    """The channels of a receive, and where among them the next one begins."""
-
-    __slots__ = ("names", "start")
-
-    def __init__(self, names):
-        self.names = names
-        self.start = 0
 
 
 class MemoryChannelLayer(BaseChannelLayer):
@@ -57,7 +45,7 @@ class MemoryChannelLayer(BaseChannelLayer):
         # Reentrant: a signal handler or a finalizer may send, too.
         self._lock = threading.RLock()
         self._store = Store(self.expiry, self.group_expiry, self.get_capacity)
-        self._selections = {}
+        self._selections = Selections()
 
     def after_fork(self):
         super().after_fork()
@@ -97,7 +85,7 @@ class MemoryChannelLayer(BaseChannelLayer):
             return error
 
     def receive(self, channels, block=False, timeout=None):
-        selection = self._select(channels, block, timeout)
+        selection = self._selections.get(channels, block, timeout)
         with self._lock:
             pair = self._store.take(selection)
         if pair is None and block:
@@ -106,7 +94,7 @@ class MemoryChannelLayer(BaseChannelLayer):
         return pair or (None, None)
 
     async def areceive(self, channels, block=False, timeout=None):
-        selection = self._select(channels, block, timeout)
+        selection = self._selections.get(channels, block, timeout)
         with self._lock:
             pair = self._store.take(selection)
         if pair is None and block:
@@ -115,7 +103,7 @@ class MemoryChannelLayer(BaseChannelLayer):
         return pair or (None, None)
 
     def receive_batch(self, channels, limit, block=False, timeout=None):
-        selection = self._select(channels, block, timeout)
+        selection = self._selections.get(channels, block, timeout)
         options.check_limit(limit)
         with self._lock:
             pairs = self._store.take_many(selection, limit)
@@ -124,7 +112,7 @@ class MemoryChannelLayer(BaseChannelLayer):
         return pairs
 
     async def areceive_batch(self, channels, limit, block=False, timeout=None):
-        selection = self._select(channels, block, timeout)
+        selection = self._selections.get(channels, block, timeout)
         options.check_limit(limit)
         with self._lock:
             pairs = self._store.take_many(selection, limit)
@@ -147,22 +135,6 @@ class MemoryChannelLayer(BaseChannelLayer):
 
     async def aput_back(self, pairs):
         return self.put_back(pairs)
-
-    def _select(self, channels, block, timeout):
-        if timeout is not None:
-            options.check_wait(block, timeout)
-        given = channels
-        if not isinstance(channels, (str, bytes)):
-            try:
-                given = tuple(channels)
-                return self._selections[given]
-            except (KeyError, TypeError):
-                # Not seen before, or nothing that can be; check_channels() tells.
-                pass
-        names = options.check_channels(given)
-        if len(self._selections) >= MAX_SELECTIONS:
-            self._selections.clear()
-        return self._selections.setdefault(names, _Selection(names))
 
     # Waiting.
 

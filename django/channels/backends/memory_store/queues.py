@@ -5,6 +5,7 @@ Nothing here locks: the layer calls it with its lock held.
 """
 
 from collections import OrderedDict, deque
+from itertools import islice
 
 from ..values import duplicate, is_flat
 
@@ -185,13 +186,27 @@ class ChannelQueue:
 
     def take_many(self, now, limit):
         """Return the next pairs, up to ``limit``."""
-        pairs = []
+        pairs = self._take_plain(now, limit)
         while len(pairs) < limit and self.entries:
             deadline, channel, message = self.entries[0]
             if channel is None and deadline > now:
                 pairs += self._take_members(message, limit - len(pairs))
             elif pair := self.take(now):
                 pairs.append(pair)
+        return pairs
+
+    def _take_plain(self, now, limit):
+        """Return pairs from the head, as long as there is nothing to look out for."""
+        pairs = []
+        if self.stale:
+            return pairs
+        for deadline, channel, message in islice(self.entries, limit):
+            if channel is None or deadline <= now:
+                break
+            pairs.append((channel, message))
+        for _ in pairs:
+            self.entries.popleft()
+        self.delivered += len(pairs)
         return pairs
 
     def _take_members(self, envelope, limit):

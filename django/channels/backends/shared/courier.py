@@ -75,8 +75,9 @@ class Courier:
         Return the result of a function, called in the thread.
 
         If the caller is cancelled, the function runs all the same; with an
-        ``undo``, that is called with its result, a list, or neither is. So it is when the loop stands still;
-        the caller gets an empty list as it goes on.
+        ``undo``, either both run, that one with its result, a list, or neither
+        does. When the loop stands still, both do, and the caller gets an empty
+        list as it goes on.
         """
         call = _Call(function, args, undo)
         self._submit(call)

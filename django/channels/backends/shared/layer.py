@@ -101,14 +101,14 @@ class SharedChannelLayer(BaseChannelLayer):
         return pairs[0] if pairs else (None, None)
 
     def receive_batch(self, channels, limit, block=False, timeout=None):
-        selection = self._reader.select(channels, block, timeout)
+        selection = self._reader.selections.get(channels, block, timeout)
         options.check_limit(limit)
         if block:
             return self._reader.wait(selection, limit, timeout)
         return self._reader.take(selection, limit)
 
     async def areceive_batch(self, channels, limit, block=False, timeout=None):
-        selection = self._reader.select(channels, block, timeout)
+        selection = self._reader.selections.get(channels, block, timeout)
         options.check_limit(limit)
         if block:
             return await self._reader.await_(selection, limit, timeout)

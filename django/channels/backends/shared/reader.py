@@ -13,26 +13,12 @@ from contextlib import ExitStack
 from django.channels.exceptions import LayerUnavailable
 from django.channels.names import queue_of
 
-from .. import options
+from ..selections import Selections
 from ..waiters import LoopWaiter, ThreadWaiter
 from .envelopes import ADD, MESSAGE, EnvelopeError
 from .inboxes import FETCH_LIMIT
 
 logger = logging.getLogger("django.channels")
-
-# How many combinations of channels are remembered with their rotation.
-MAX_SELECTIONS = 1024
-
-
-class Selection:
-    """The channels of a receive, and where among them the next one begins."""
-
-    __slots__ = ("names", "inboxes", "start")
-
-    def __init__(self, names):
-        self.names = names
-        self.inboxes = sorted(name for name in names if name[-1] == "!")
-        self.start = 0
 
 
 class Reader:
@@ -43,21 +29,14 @@ class Reader:
         self._store = store
         self._codec = codec
         self._owner = None
-        self._selections = {}
+        # What the layer asks for the channels of a receive.
+        self.selections = Selections()
         # Was an entry that is none of ours reported?
         self._reported = False
 
     def set_owner(self, owner):
         """Say whose reader this is."""
         self._owner = owner
-
-    def select(self, channels, block, timeout):
-        """Return the Selection of some channels, after checking it all."""
-        options.check_wait(block, timeout)
-        names = options.check_channels(channels)
-        if len(self._selections) >= MAX_SELECTIONS:
-            self._selections.clear()
-        return self._selections.setdefault(names, Selection(names))
 
     # Taking.
 
@@ -195,8 +174,11 @@ class Reader:
         left, pairs = timeout, []
         try:
             while True:
+                hears = self._hears_all(selection) and left != 0
+                if hears and (pairs := self._take_here(selection, limit)):
+                    return pairs
                 bell.enlist(waiter, selection.names)
-                if self._hears_all(selection) and left != 0:
+                if hears:
                     # The store is asked by who listens.
                     pairs = self._take_here(selection, limit)
                 else:
@@ -217,9 +199,13 @@ class Reader:
         try:
             while True:
                 bell.enlist(waiter, selection.names)
-                pairs = await courier.call(
-                    self.take, selection, limit, True, undo=self.put_back
-                )
+                pairs = None
+                if left != 0:
+                    pairs = self._take_at_once(selection, limit)
+                if pairs is None:
+                    pairs = await courier.call(
+                        self.take, selection, limit, True, undo=self.put_back
+                    )
                 if pairs or self._is_over(waiter, left):
                     return pairs
                 left = None if until is None else max(until - time.monotonic(), 0)
@@ -236,6 +222,18 @@ class Reader:
             return False
         inbox = self._owner.find(selection.names[0])
         return inbox is not None and inbox.claimed
+
+    def _take_at_once(self, selection, limit):
+        """Return what is here, or None where the store or another thread is asked."""
+        if not self._hears_all(selection):
+            return None
+        inbox = self._owner.inbox(selection.names[0])
+        if not inbox.lock.acquire(blocking=False):
+            return None
+        try:
+            return inbox.take(limit)
+        finally:
+            inbox.lock.release()
 
     def _take_here(self, selection, limit):
         inbox = self._owner.inbox(selection.names[0])

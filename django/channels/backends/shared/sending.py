@@ -21,27 +21,31 @@ class Batch:
         self._queues = {}
         # {queue: [(index, channel), …]} beside the payloads.
         self._places = {}
+        # {channel: (its target, the payloads and the places of its queue)}
+        known = {}
         for index, (channel, message) in enumerate(messages):
             if isinstance(message, MessageTooLarge):
                 self.results[index] = message
                 continue
-            queue = inbox_of(channel)
-            if queue is None:
-                queue, target = channel, ""
-            elif owner.refuses(queue, channel):
-                continue
-            else:
-                target = channel
+            if channel not in known:
+                queue = inbox_of(channel) or channel
+                if queue != channel and owner.refuses(queue, channel):
+                    continue
+                if queue not in self._queues:
+                    self._queues[queue] = (queue, layer.get_capacity(queue), [])
+                    self._places[queue] = []
+                target = "" if queue == channel else channel
+                payloads = self._queues[queue][2]
+                known[channel] = target, payloads, self._places[queue]
+            target, payloads, places = known[channel]
             try:
-                payload = codec.encode(MESSAGE, target, message)
+                payloads.append(codec.encode(MESSAGE, target, message))
             except MessageTooLarge as error:
                 self.results[index] = error
                 continue
-            if queue not in self._queues:
-                self._queues[queue] = (queue, layer.get_capacity(queue), [])
-                self._places[queue] = []
-            self._queues[queue][2].append(payload)
-            self._places[queue].append((index, channel))
+            places.append((index, channel))
+        for queue in [queue for queue, places in self._places.items() if not places]:
+            del self._queues[queue], self._places[queue]
 
     def queues(self):
         """Return what Store.append() takes."""

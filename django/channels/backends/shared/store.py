@@ -108,7 +108,8 @@ class Store:
         Change counters of queues: {queue: {"messages_count": n, …}}.
 
         The keys are messages_count, delivered_count, dropped_count and
-        expired_count; n may be below 0. Layers do this for what one entry became in the process that took it.
+        expired_count; n may be below 0. Layers do this for what one entry became
+        in the process that took it.
         """
         raise NotImplementedError
 
