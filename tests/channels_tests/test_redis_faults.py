@@ -372,6 +372,22 @@ class ConnectionTests(RedisFaultTestCase):
             with self.assertRaises(LayerUnavailable):
                 store.append([("normal", 9, [b"1"])])
 
+    def test_what_a_process_has_lives_on_while_it_does(self):
+        (a,) = self.stores(1)
+        a.claim([("group", "inbox!", 1, 1), ("other", "inbox!", 1, 1)], ["inbox!"])
+        a.take(["inbox!"], 1)
+        (shard,) = a._shards
+        names = ["g:group", "g:other", "i:inbox!", "o:inbox!"]
+        for name in names:
+            command(shard, "PEXPIRE", f"{shard.keys}{name}", 60_000)
+        self.assertTrue(a.deregister("other", "inbox!", 1))
+        for _ in range(3):
+            a.renew()
+        left = [command(shard, "PTTL", f"{shard.keys}{name}") for name in names]
+        self.assertGreater(min(left[0], *left[2:]), 3_600_000)
+        self.assertLess(left[1], 0)
+        self.assertEqual(a._cares[shard].registrations, {("group", "inbox!"): None})
+
     def test_every_key_has_an_end(self):
         a, b = self.stores()
         b.claim([("group", "inbox!", 1, 1)], ["inbox!"])

@@ -21,7 +21,11 @@ class GroupCalls(Store):
         self._shard_of(inbox).run_once("post", *words)
 
     def deregister(self, group, inbox, count):
-        return self._shard_of(inbox).run("deregister", group, inbox, count) == 1
+        shard = self._shard_of(inbox)
+        is_ended = shard.run("deregister", group, inbox, count) == 1
+        if is_ended:
+            self._let_go(shard, (group, inbox))
+        return is_ended
 
     def claim(self, registrations, inboxes):
         parts = {}
@@ -33,7 +37,7 @@ class GroupCalls(Store):
         for shard, (names, words) in parts.items():
             self._watch(shard)
             shard.run("claim", self.incarnation, len(names), *names, *words)
-            self._keep_alive(shard, names, words[::4])
+            self._keep_alive(shard, names, zip(words[::4], words[1::4]))
 
     def add(self, group, channel, capacity, seconds):
         words = (group, channel, capacity, max(int(seconds * 1000), 1))

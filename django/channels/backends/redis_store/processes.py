@@ -30,15 +30,16 @@ class _Care:
     """The inboxes and groups of a process on one shard, whose keys are to live."""
 
     def __init__(self):
+        # The names of inboxes, and (group, inbox) of registrations.
         self.inboxes = {}
-        self.groups = {}
+        self.registrations = {}
         self._queue = deque()
 
     def next(self):
         """Return the words for renew.lua: what is due now."""
         if not self._queue:
             self._queue.extend((0, name) for name in list(self.inboxes))
-            self._queue.extend((1, name) for name in list(self.groups))
+            self._queue.extend((1, group) for group, _ in list(self.registrations))
             self._share = len(self._queue) // CARE_RENEWALS + 1
         names = ([], [])
         for _ in range(min(self._share, len(self._queue))):
@@ -112,11 +113,16 @@ class ProcessCalls(Store):
                 self.interrupt()
         return listener
 
-    def _keep_alive(self, shard, inboxes, groups):
+    def _keep_alive(self, shard, inboxes, registrations):
         with self._life_lock:
             care = self._cares.setdefault(shard, _Care())
             care.inboxes.update(dict.fromkeys(inboxes))
-            care.groups.update(dict.fromkeys(groups))
+            care.registrations.update(dict.fromkeys(registrations))
+
+    def _let_go(self, shard, registration):
+        with self._life_lock:
+            if shard in self._cares:
+                self._cares[shard].registrations.pop(registration, None)
 
     def _stop_processes(self):
         for listener in list(self._listeners.values()):

@@ -26,7 +26,8 @@ while ARGV[i] and ARGV[i] ~= '' do
     i = i + 1
 end
 for j = i + 1, #ARGV do
-    if call('PTTL', P .. 'g:' .. ARGV[j]) < UNCLAIMED_MS then
+    local left = call('PTTL', P .. 'g:' .. ARGV[j])
+    if left >= 0 and left < UNCLAIMED_MS then
         call('PEXPIRE', P .. 'g:' .. ARGV[j], UNCLAIMED_MS)
         note('groups', ARGV[j], UNCLAIMED_MS)
     end
