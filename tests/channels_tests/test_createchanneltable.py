@@ -110,6 +110,13 @@ class PostgreSQLCommandTests(CommandTestCase, PostgreSQLTestCase, SimpleTestCase
         self.assertIn("created", self.call("default"))
         self.make_layer().send("a", {})
 
+    def test_tables_that_somebody_emptied_are_used_again(self):
+        self.call(verbosity=0)
+        table = self.options["default"]["table"]
+        self.server.execute(f"TRUNCATE {table}_meta, {table}_queue", self.name)
+        self.make_layer().send("a", {"n": 1})
+        self.assertEqual(self.make_layer().receive(["a"]), ("a", {"n": 1}))
+
     def test_other_layers_and_aliases_are_refused(self):
         with self.assertRaisesMessage(CommandError, "'memory' is not in a database"):
             self.call("memory")

@@ -27,7 +27,11 @@ class Schema:
         Where the tables make themselves, make them instead.
         """
         if not (self._dialect.has_own_file or in_tests()):
-            if self._find(cursor) != self._expected():
+            found = self._find(cursor)
+            if found is None:
+                # Somebody emptied all tables.
+                cursor.execute(self._mark())
+            elif found != self._expected():
                 raise LayerUnavailable(
                     f"The tables {self._tables.prefix}_… in the "
                     f"{self._dialect.place()} are of another version: run manage.py "
@@ -75,12 +79,15 @@ class Schema:
 
     def statements(self):
         """Return what makes the tables, the last one to say that all is there."""
-        mark = self._tables.compile(
+        return [*self._tables.creation(), self._mark()]
+
+    def _mark(self):
+        sql = self._dialect.insert(
             "INSERT INTO {meta} (name, value, number) "
             f"VALUES ('version', '{self._expected()}', 0), ('pruned', '', 0), "
             f"('life', '', {self._dialect.life_sql})"
         )
-        return [*self._tables.creation(), mark]
+        return self._tables.compile(sql)
 
     def _find(self, cursor):
         cursor.execute(
