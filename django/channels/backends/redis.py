@@ -10,8 +10,6 @@ from django.channels.exceptions import InvalidChannelLayerError
 from .redis_store.hosts import parse_hosts
 from .shared.layer import SharedChannelLayer
 
-DEFAULT_PREFIX = "channels:"
-
 
 class RedisChannelLayer(SharedChannelLayer):
     """
@@ -21,11 +19,17 @@ class RedisChannelLayer(SharedChannelLayer):
     ``prefix`` the beginning of all keys: layers with other prefixes are apart.
     """
 
-    def __init__(self, hosts=None, prefix=DEFAULT_PREFIX, **options):
+    def __init__(
+        self,
+        hosts=None,
+        prefix=DEFAULT_PREFIX,
+        symmetric_encryption_keys=None,
+        **options,
+    ):
         _import_redis()
         self._servers = parse_hosts(hosts)
         self._prefix = _check_prefix(prefix)
-        super().__init__(**options)
+        super().__init__(symmetric_encryption_keys=symmetric_encryption_keys, **options)
 
     def make_store(self):
         from .redis_store.store import RedisStore
