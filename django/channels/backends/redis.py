@@ -22,7 +22,7 @@ class RedisChannelLayer(SharedChannelLayer):
     def __init__(
         self,
         hosts=None,
-        prefix=DEFAULT_PREFIX,
+        prefix="channels:",
         symmetric_encryption_keys=None,
         **options,
     ):
