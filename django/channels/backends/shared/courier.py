@@ -8,8 +8,11 @@ return to a loop in one wake.
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections import deque
+
+logger = logging.getLogger("django.channels")
 
 
 class _Call:
@@ -46,6 +49,10 @@ class _Call:
             self._abandoned = True
             return self._finished
 
+    def can_be_undone(self):
+        """Return whether there is something to give back."""
+        return self.undo is not None and bool(self.result)
+
     def settle(self):
         """Hand over what came. Called on the loop."""
         if self.future.done():
@@ -54,6 +61,25 @@ class _Call:
             self.future.set_exception(self.error)
         else:
             self.future.set_result(self.result)
+
+
+class _Undo:
+    """What a call gave that nobody took, on its way back."""
+
+    def __init__(self, call):
+        self.function = call.undo
+        self._result = call.result
+
+    def run(self):
+        """Give it back; what cannot be given back is lost, as the log says."""
+        try:
+            self.function(self._result)
+        except Exception as error:
+            logger.error(
+                "%d messages that a cancelled receive had taken were lost: %s",
+                len(self._result),
+                error,
+            )
 
 
 class Courier:
@@ -85,8 +111,9 @@ class Courier:
             return await call.future
         except BaseException:
             # Also when the loop is closed, and the coroutine with it.
-            if call.abandon():
-                self._undo(call)
+            if call.abandon() and call.can_be_undone():
+                # Before the next call of the same reader: its order holds.
+                self._submit(_Undo(call), first=True)
             raise
 
     async def send(self, batches):
@@ -101,9 +128,12 @@ class Courier:
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 
-    def _submit(self, call):
+    def _submit(self, call, first=False):
         with self._ready:
-            self._calls.append(call)
+            if first:
+                self._calls.appendleft(call)
+            else:
+                self._calls.append(call)
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._run, name=f"{self._name} courier", daemon=True
@@ -124,20 +154,22 @@ class Courier:
                 self._work(group)
 
     def _work(self, calls):
+        if isinstance(calls[0], _Undo):
+            return calls[0].run()
         if calls[0].function is None:
             self._send(calls)
         else:
             calls[0].run()
         loops = {}
         for call in calls:
-            if call.undo is not None and not call.loop.is_running():
+            if call.can_be_undone() and not call.loop.is_running():
                 # It may stand still for long: whoever waits there looks again.
-                self._undo(call)
+                _Undo(call).run()
                 call.result = []
             if call.finish():
                 loops.setdefault(call.loop, []).append(call)
-            else:
-                self._undo(call)
+            elif call.can_be_undone():
+                _Undo(call).run()
         for loop, done in loops.items():
             # RuntimeError: it was closed, and its coroutines will be, too.
             with contextlib.suppress(RuntimeError):
@@ -161,12 +193,6 @@ class Courier:
                 count = min(len(payloads), stored[queue])
                 stored[queue] -= count
                 call.result.append(count)
-
-    def _undo(self, call):
-        if call.undo is None or call.error is not None or not call.result:
-            return
-        # In a thread of its own: this one may be the loop's.
-        threading.Thread(target=call.undo, args=(call.result,), daemon=True).start()
 
 
 def _settle(calls):
