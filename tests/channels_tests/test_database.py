@@ -1,5 +1,6 @@
 """The database layer on SQLite: the contracts, and what is its own."""
 
+import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,8 +10,8 @@ from django.channels.backends import database
 from django.channels.backends.database import DatabaseChannelLayer
 from django.channels.backends.sql_store import sqlite
 from django.channels.exceptions import InvalidChannelLayerError, LayerUnavailable
-from django.db import connections
-from django.test import SimpleTestCase
+from django.db import connections, transaction
+from django.test import SimpleTestCase, TestCase
 from django.test.channel_layers import ChannelLayerConformanceTests
 from django.test.layer_conformance import children
 
@@ -151,3 +152,32 @@ class CheckTests(SQLiteTestCase, SimpleTestCase):
         with mock.patch.object(database, "in_tests", return_value=False):
             (message,) = DatabaseChannelLayer(using="memory").check()
         self.assertEqual(message.id, "channels.database.W001")
+
+
+class ApplicationTestCaseTests(TestCase):
+    """A test of an application needs nothing for a layer in its test database."""
+
+    def setUp(self):
+        self.layer = DatabaseChannelLayer()
+        self.addCleanup(self.layer.close)
+        self.addCleanup(self.layer.flush)
+
+    def test_a_layer_works_in_the_transaction_of_a_test(self):
+        self.assertTrue(transaction.get_connection().in_atomic_block)
+        self.layer.send("a", {"n": 1})
+        with ThreadPoolExecutor(1) as pool:
+            pair = pool.submit(self.layer.receive, ["a"]).result()
+        self.assertEqual(pair, ("a", {"n": 1}))
+
+    def test_a_transaction_of_a_test_that_is_rolled_back_keeps_messages(self):
+        with transaction.atomic():
+            self.layer.send("a", {"n": 1})
+            transaction.set_rollback(True)
+        self.assertEqual(self.layer.receive(["a"]), ("a", {"n": 1}))
+
+    def test_sync_calls_work_beside_a_running_loop(self):
+        async def main():
+            self.layer.send("a", {"n": 1})
+            return self.layer.receive(["a"])
+
+        self.assertEqual(asyncio.run(main()), ("a", {"n": 1}))
