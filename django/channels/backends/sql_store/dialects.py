@@ -9,6 +9,9 @@ from django.db.models.constants import OnConflict
 
 # How long one process waits for another one's transaction, in seconds.
 LOCK_SECONDS = 10
+# How long the server leaves a transaction to a process that does nothing in it, in
+# seconds: that one was stopped, and others wait for its locks.
+IDLE_SECONDS = 3
 
 
 class Dialect:

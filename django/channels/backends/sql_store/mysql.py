@@ -7,7 +7,7 @@ asking the server (see listening.py).
 
 import re
 
-from .dialects import LOCK_SECONDS, Dialect
+from .dialects import IDLE_SECONDS, LOCK_SECONDS, Dialect
 
 # Numbers of the server's errors.
 DEADLOCK, LOCK_TIMEOUT, NO_SUCH_TABLE = 1213, 1205, 1146
@@ -47,7 +47,9 @@ class MySQL(Dialect):
             cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {LOCK_SECONDS}")
             cursor.execute("SELECT VERSION()")
             version = cursor.fetchone()[0]
-        self.display_name = "MariaDB" if "MariaDB" in version else "MySQL"
+            if "MariaDB" in version:
+                self.display_name = "MariaDB"
+                cursor.execute(f"SET SESSION idle_transaction_timeout = {IDLE_SECONDS}")
         numbers = tuple(map(int, re.findall(r"\d+", version)[:2]))
         if numbers >= SKIPPING[self.display_name]:
             self.for_update_skip = " FOR UPDATE SKIP LOCKED"

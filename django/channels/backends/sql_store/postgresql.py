@@ -7,20 +7,22 @@ sees the loss by its own lease, which is gone with the rest.
 """
 
 from .bells import can_read
-from .dialects import LOCK_SECONDS, Dialect
+from .dialects import IDLE_SECONDS, LOCK_SECONDS, Dialect
 from .functions import FUNCTIONS, expand
 from .lives import LIFE_SQL, settle
 
 # After how many times a statement is prepared.
 PREPARE_THRESHOLD = 2
-# States of the server's errors.
-# What suits small tables that are always read by their keys.
+# How long to wait, and what suits small tables that are always read by their keys.
 SETTINGS = (
+    f"lock_timeout = '{LOCK_SECONDS} s'",
+    f"idle_in_transaction_session_timeout = '{IDLE_SECONDS} s'",
     "synchronous_commit = off",
     "enable_seqscan = off",
     "jit = off",
     "plan_cache_mode = force_generic_plan",
 )
+# States of the server's errors.
 CONFLICTS = ("40001", "40P01")
 NO_SUCH_TABLE = ("42P01", "42883")
 
@@ -59,13 +61,12 @@ class PostgreSQL(Dialect):
 
     def begin_making(self, cursor):
         self.begin(cursor)
+        # Unlike messages, the tables outlive a crash.
+        cursor.execute("SET LOCAL synchronous_commit = on")
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('django_channels'))")
 
     def prepare(self, connection):
-        milliseconds = 1000 * LOCK_SECONDS
         with self.cursor(connection) as cursor:
-            for name in ("lock_timeout", "idle_in_transaction_session_timeout"):
-                cursor.execute(f"SET {name} = {milliseconds}")
             for setting in SETTINGS:
                 cursor.execute(f"SET {setting}")
 
