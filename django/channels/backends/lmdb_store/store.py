@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from django.channels.exceptions import LayerUnavailable
 
+from ..counters import add_up
 from ..shared.store import Store
 from . import care, groups, place, processes, queues
 from .bells import Bell
@@ -144,15 +145,8 @@ class LMDBStore(Store):
         if queue is not None:
             return self._run(queues.statistics, queue, self.expiry, makes_room=True)
         past = self._run(queues.forgotten)
-        total = self._run(queues.statistics, "", self.expiry)
-        total |= {key: past[counter] for key, counter in _SUMS.items()}
-        for _, statistics, _ in self._list():
-            for key, value in statistics.items():
-                if key == "messages_max_age":
-                    total[key] = max(total[key], value)
-                else:
-                    total[key] += value
-        return total
+        past = {key: past[counter] for key, counter in _SUMS.items()}
+        return add_up((statistics for _, statistics, _ in self._list()), past)
 
     def queues(self):
         return {name: (known, waiting) for name, known, waiting in self._list()}

@@ -9,15 +9,6 @@ from itertools import islice
 
 from ..values import duplicate, is_flat
 
-# The keys of statistics() that are sums over all queues.
-COUNTERS = (
-    "messages_count",
-    "delivered_count",
-    "dropped_count",
-    "expired_count",
-    "channel_full_count",
-)
-
 
 class Envelope:
     """One message for several members of a group, copied when it is read."""

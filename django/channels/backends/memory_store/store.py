@@ -12,8 +12,9 @@ import time
 from django.channels.exceptions import ChannelFull
 from django.channels.names import queue_of
 
+from ..counters import COUNTERS, add_up
 from .groups import Groups
-from .queues import COUNTERS, ChannelQueue, Envelope
+from .queues import ChannelQueue, Envelope
 
 # How long a queue keeps its counters after its last message, in seconds.
 MEMORY_SECONDS = 3600
@@ -230,15 +231,8 @@ class Store:
         if name is not None:
             queue = self._queues.get(name) or ChannelQueue(name, 1, now)
             return queue.statistics(now, self._expiry)
-        total = ChannelQueue("", 1, now).statistics(now, self._expiry)
-        total.update(self._past)
-        for queue in self._queues.values():
-            for key, value in queue.statistics(now, self._expiry).items():
-                if key == "messages_max_age":
-                    total[key] = max(total[key], value)
-                else:
-                    total[key] += value
-        return total
+        parts = (q.statistics(now, self._expiry) for q in self._queues.values())
+        return add_up(parts, self._past)
 
     def queues(self):
         """Return {name: statistics with the number of readers} of all queues."""

@@ -4,24 +4,12 @@ The store's calls for those who watch: counters, lists, flush.
 In: store.py. Out: the scripts statistics, queues_known, groups_known and flush.
 """
 
+from ..counters import KEYS, add_up
 from ..shared.store import Store
 from .checks import check_server, describe_server
 
 # How many queues one script counts: a server does nothing else meanwhile.
 CHUNK_QUEUES = 200
-
-# The keys of statistics(), in the order of statistics.lua.
-KEYS = (
-    "messages_count",
-    "delivered_count",
-    "dropped_count",
-    "expired_count",
-    "channel_full_count",
-    "messages_pending",
-    "messages_count_per_second",
-    "channel_full_count_per_second",
-    "messages_max_age",
-)
 
 
 class CareCalls(Store):
@@ -30,14 +18,7 @@ class CareCalls(Store):
     def statistics(self, queue=None):
         if queue is not None:
             return self._count(self._shard_of(queue), [queue])[0][0]
-        total = dict.fromkeys(KEYS, 0)
-        for statistics, _ in self.queues().values():
-            for key, value in statistics.items():
-                if key == "messages_max_age":
-                    total[key] = max(total[key], value)
-                else:
-                    total[key] += value
-        return total
+        return add_up(statistics for statistics, _ in self.queues().values())
 
     def queues(self):
         found = {}
@@ -53,6 +34,7 @@ class CareCalls(Store):
         rows = shard.run("statistics", self._expiry_ms, *names)
         found = []
         for row in rows:
+            # In the order of statistics.lua.
             statistics = dict(zip(KEYS, row))
             statistics["messages_max_age"] /= 1000
             found.append((statistics, row[-1]))
