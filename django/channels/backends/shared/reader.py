@@ -183,10 +183,13 @@ class Reader:
                     pairs = self._take_here(selection, limit)
                 else:
                     pairs = self.take(selection, limit, wait=True)
-                if pairs or self._is_over(waiter, left):
+                if pairs or left == 0 or waiter.closings != bell.closings:
                     return pairs
                 left = None if until is None else max(until - time.monotonic(), 0)
                 bell.sleep(waiter, left)
+                if waiter.closings != bell.closings:
+                    # Another look would open the store again.
+                    return pairs
         finally:
             bell.release(waiter, pairs)
 
@@ -206,15 +209,14 @@ class Reader:
                     pairs = await courier.call(
                         self.take, selection, limit, True, undo=self.put_back
                     )
-                if pairs or self._is_over(waiter, left):
+                if pairs or left == 0 or waiter.closings != bell.closings:
                     return pairs
                 left = None if until is None else max(until - time.monotonic(), 0)
                 await waiter.wait(left)
+                if waiter.closings != bell.closings:
+                    return pairs
         finally:
             bell.release(waiter, pairs)
-
-    def _is_over(self, waiter, left):
-        return waiter.closings != self._owner.bell.closings or left == 0
 
     def _hears_all(self, selection):
         """Return whether listening finds all that these channels have."""
