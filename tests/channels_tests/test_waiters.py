@@ -54,7 +54,7 @@ class WaiterRaceTests(SimpleTestCase):
         # woken, as somebody was on the way; now it must be.
         both = await self.begin("a", "b")
         alone = await self.begin("a")
-        self.layer._select(["a", "b"], False, None).start = 1
+        self.layer._selections.get(["a", "b"], False, None).start = 1
         self.layer.send("a", {"n": 1})
         self.layer.send("b", {"n": 2})
         self.assertEqual(await both, ("b", {"n": 2}))

@@ -62,7 +62,8 @@ def _gap(books, lost):
     left = []
     for intent, channel in lost:
         again = books.heard(channel.partition("!")[0], end, intent.target)
-        limit = books.intents[again.identity].begun if again else end
+        # What was sent at the same time may have come before.
+        limit = books.intents[again.identity].ended if again else end
         if intent.kind != "group" or intent.begun > limit:
             left.append((intent, channel))
     return left

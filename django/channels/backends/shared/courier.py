@@ -66,8 +66,9 @@ class _Call:
 class _Undo:
     """What a call gave that nobody took, on its way back."""
 
-    def __init__(self, call):
+    def __init__(self, call, name):
         self.function = call.undo
+        self._name = name
         self._result = call.result
 
     def run(self):
@@ -76,7 +77,8 @@ class _Undo:
             self.function(self._result)
         except Exception as error:
             logger.error(
-                "%d messages that a cancelled receive had taken were lost: %s",
+                "%s lost %d messages that a cancelled receive had taken: %s",
+                self._name,
                 len(self._result),
                 error,
             )
@@ -113,7 +115,7 @@ class Courier:
             # Also when the loop is closed, and the coroutine with it.
             if call.abandon() and call.can_be_undone():
                 # Before the next call of the same reader: its order holds.
-                self._submit(_Undo(call), first=True)
+                self._submit(_Undo(call, self._name), first=True)
             raise
 
     async def send(self, batches):
@@ -164,12 +166,12 @@ class Courier:
         for call in calls:
             if call.can_be_undone() and not call.loop.is_running():
                 # It may stand still for long: whoever waits there looks again.
-                _Undo(call).run()
+                _Undo(call, self._name).run()
                 call.result = []
             if call.finish():
                 loops.setdefault(call.loop, []).append(call)
             elif call.can_be_undone():
-                _Undo(call).run()
+                _Undo(call, self._name).run()
         for loop, done in loops.items():
             # RuntimeError: it was closed, and its coroutines will be, too.
             with contextlib.suppress(RuntimeError):

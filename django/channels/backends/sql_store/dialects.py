@@ -108,8 +108,12 @@ class Dialect:
     def end_making(self, cursor):
         """Let others make tables again."""
 
-    def settle(self, cursor, tables, proof):
-        """Drop, on a new connection, what a server may have from another life."""
+    def settle(self, cursor, tables, proof, known):
+        """
+        Drop, on a new connection, what a server may have from another life.
+
+        Return the life that runs, for the next time.
+        """
 
     def era(self):
         """Return what rows that are found in the tables have to be of."""

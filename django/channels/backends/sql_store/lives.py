@@ -5,8 +5,9 @@ In: each new connection of postgresql.py. Out: the tables, emptied if in doubt.
 
 A server that is stopped and started keeps its rows. One that starts with the
 data of an earlier day has them as well, and would have messages received again
-that were received since. The control file tells when it was stopped; a process
-that has renewed its lease after that knows better.
+that were received since. A process that knows of a later life than the tables do
+knows better. So does one that has renewed its lease after the server was
+stopped, which the control file tells.
 """
 
 from django.channels.exceptions import LayerUnavailable
@@ -18,7 +19,8 @@ SECOND = 1_000_000
 EMPTIED = ("waiter", "missed", "member", "entry", "queue", "process")
 
 LIFE_SQL = "(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint"
-_SAME = f"SELECT number = {LIFE_SQL} FROM {{meta}} WHERE name = 'life'"
+# The life that the tables were used in last, and the one that runs.
+_LIVES = f"SELECT number, {LIFE_SQL} FROM {{meta}} WHERE name = 'life'"
 # The start, the time since, the stop before, and whether anything is there.
 _STATE = f"""
 SELECT {LIFE_SQL},
@@ -33,18 +35,22 @@ _LEASE = "SELECT 1 FROM {process} WHERE incarnation = %s AND lease > %s"
 _MARK = f"UPDATE {{meta}} SET number = {LIFE_SQL} WHERE name = 'life'"
 
 
-def settle(dialect, cursor, tables, proof):
+def settle(dialect, cursor, tables, proof, known):
     """
-    Note the life of the server, and empty the tables if they may be older.
+    Return the life of the server; empty the tables if they may be older.
 
-    Raise LayerUnavailable as long as others may know.
+    ``known`` is the last life that this process knows of. Raise LayerUnavailable
+    as long as others may know more.
     """
-    if _fetch(cursor, tables, _SAME)[0]:
-        return
+    before, now = _fetch(cursor, tables, _LIVES)
+    if before == now:
+        return now
     dialect.begin_making(cursor)
     try:
-        if not _fetch(cursor, tables, _SAME)[0]:
-            if not _is_intact(dialect, cursor, tables, proof):
+        before, now = _fetch(cursor, tables, _LIVES)
+        if before != now:
+            older = known is not None and before < known
+            if older or not _is_intact(dialect, cursor, tables, proof):
                 for name in EMPTIED:
                     cursor.execute(tables.compile(f"DELETE FROM {{{name}}}"))
             cursor.execute(tables.compile(_MARK))
@@ -52,6 +58,7 @@ def settle(dialect, cursor, tables, proof):
         cursor.execute("ROLLBACK")
         raise
     cursor.execute("COMMIT")
+    return now
 
 
 def _is_intact(dialect, cursor, tables, proof):

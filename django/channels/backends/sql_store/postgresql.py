@@ -77,8 +77,8 @@ class PostgreSQL(Dialect):
         connection.prepare_threshold = PREPARE_THRESHOLD
         return self.driver.Cursor(connection)
 
-    def settle(self, cursor, tables, proof):
-        settle(self, cursor, tables, proof)
+    def settle(self, cursor, tables, proof, known):
+        return settle(self, cursor, tables, proof, known)
 
     def is_stale(self, connection):
         # Nothing comes on an idle connection but the server's farewell.

@@ -19,6 +19,8 @@ class Schema:
         self._tables = tables
         # (incarnation, time) of the last renewal of this process's lease.
         self.proof = None
+        # The last life of the server that this process knows of.
+        self._life = None
 
     def check(self, cursor):
         """
@@ -39,7 +41,7 @@ class Schema:
                 )
         elif not self.is_there(cursor):
             self.make(cursor)
-        self._dialect.settle(cursor, self._tables, self.proof)
+        self._life = self._dialect.settle(cursor, self._tables, self.proof, self._life)
 
     def is_there(self, cursor):
         """Return whether the tables are there, and are what they have to be."""
