@@ -112,7 +112,11 @@ class RedisServerLedgerTests(ServerScenarios, RedisLedgerTestCase, SimpleTestCas
             with contextlib.suppress(redis.exceptions.OutOfMemoryError):
                 while True:
                     client.rpush(FILLER, b"x" * CHUNK_BYTES)
+            # What readers take makes room for a little: there is to be none.
+            self.limit = client.config_get("maxmemory")["maxmemory"]
+            client.config_set("maxmemory", 1)
 
     def make_room(self):
         with self.server.client() as client:
+            client.config_set("maxmemory", self.limit)
             client.delete(FILLER)
