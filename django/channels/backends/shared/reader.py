@@ -190,6 +190,11 @@ class Reader:
                 if waiter.closings != bell.closings:
                     # Another look would open the store again.
                     return pairs
+        except LayerUnavailable:
+            # A store that was closed in the middle of a call is not away.
+            if waiter.closings == bell.closings:
+                raise
+            return []
         finally:
             bell.release(waiter, pairs)
 
@@ -215,6 +220,10 @@ class Reader:
                 await waiter.wait(left)
                 if waiter.closings != bell.closings:
                     return pairs
+        except LayerUnavailable:
+            if waiter.closings == bell.closings:
+                raise
+            return []
         finally:
             bell.release(waiter, pairs)
 

@@ -224,7 +224,9 @@ class SQLStore(Store):
         if self._listener.is_open:
             with suppress(LayerUnavailable):
                 self._run(self._processes.resign, self.incarnation)
-        self._listener.close()
+        with self._life:
+            # Not while another thread opens it.
+            self._listener.close()
         self._pool.close()
 
     def leave(self):
