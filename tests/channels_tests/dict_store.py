@@ -213,6 +213,11 @@ class DictStore(Store):
                     count = max(count, known[inbox][1])
                 known[inbox] = [self.incarnation, count, capacity, self._now()]
 
+    def is_foreign(self, inbox):
+        with self.world.lock:
+            owner = self._queue(inbox).claimed_by
+            return owner not in ("", self.incarnation) and self._alive(owner)
+
     def add(self, group, channel, capacity, seconds):
         with self.world.lock:
             members = self.world.plain.setdefault(group, {})

@@ -349,6 +349,17 @@ class StoreTests:
         self.assertEqual(self.take(a, "inbox!"), [])
         self.assertEqual(a.groups(), {})
 
+    def test_an_inbox_is_foreign_while_another_process_that_has_claimed_it_lives(self):
+        a, b = self.stores()
+        self.assertIs(a.is_foreign("inbox!"), False)
+        self.send(a, "inbox!", b"1")
+        self.assertIs(a.is_foreign("inbox!"), False)
+        b.claim([], ["inbox!"])
+        self.assertIs(a.is_foreign("inbox!"), True)
+        self.assertIs(b.is_foreign("inbox!"), False)
+        self.end(b)
+        self.assertIs(a.is_foreign("inbox!"), False)
+
     def test_a_process_whose_lease_ran_out_learns_it_and_lives_again(self):
         a, b = self.stores()
         b.claim([("group", "inbox!", 100, 1)], ["inbox!"])

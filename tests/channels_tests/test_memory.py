@@ -163,6 +163,14 @@ class MemoryTests(SimpleTestCase):
         layer.group_discard("group", "inbox!a")
         self.assertEqual(layer.receive_batch(["inbox!"], 10), [("inbox!a", {"n": 1})])
 
+    def test_a_closed_name_is_dropped_behind_a_full_inbox(self):
+        layer = make_layer(capacity=1)
+        open_, closed = layer.new_channel("in!"), layer.new_channel("in!")
+        layer.close_channel(closed)
+        results = layer.send_batch([(n, {}) for n in (open_, open_, closed, open_)])
+        refused = [result and type(result).__name__ for result in results]
+        self.assertEqual(refused, [None, "ChannelFull", None, "ChannelFull"])
+
     def test_what_is_put_back_goes_to_the_head_whatever_the_capacity(self):
         layer = make_layer(capacity=2)
         layer.send_batch([("a", {"n": n}) for n in range(2)])

@@ -212,6 +212,7 @@ class BaseChannelLayer:
         Drop the messages and the memberships of a channel with a ? or a !.
 
         What is sent to a closed name of new_channel("prefix!") later is dropped.
+        Raise TypeError for a normal channel, or a name of another process.
         """
         return self._run_async("aclose_channel", name)
 

@@ -75,7 +75,7 @@ class MemoryChannelLayer(BaseChannelLayer):
         if isinstance(message, MessageTooLarge):
             return message
         name = queue_of(channel)
-        if name in full:
+        if name in full and not self._store.is_closed(channel):
             self._store.refuse(channel)
             return full[name]
         try:

@@ -1,6 +1,6 @@
 """Order, fairness, batches and arguments of a receive."""
 
-from .base import WAIT_SECONDS, ConformanceBase, cites
+from .base import EXPIRY, WAIT_SECONDS, ConformanceBase, cites
 from .forms import both_forms
 
 
@@ -123,3 +123,14 @@ class ReceivingTests(ConformanceBase):
         again = [layer.receive(["inbox!"]) for _ in range(3)]
         self.assertEqual(again, pairs)
         self.assertEmpty(layer, "inbox!")
+
+    @cites("CL-29", "where they are received once more")
+    @both_forms(alone=True, expiry=EXPIRY)
+    def test_what_is_put_back_outlasts_expired_messages(self, layer):
+        for name, key in (("a", "a"), ("a?b", "a?b"), ("a!b", "a!")):
+            with self.subTest(name=name):
+                layer.send_batch([(name, {"n": n}) for n in range(3)])
+                pairs = layer.receive_batch([key], 1)
+                self.pass_time(layer.layer, EXPIRY)
+                layer.put_back(pairs)
+                self.assertEqual(layer.receive_batch([key], 3), pairs)

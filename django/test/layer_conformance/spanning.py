@@ -210,6 +210,16 @@ class ProcessGroupTests(SpanningBase):
         layer.send_group("group", {})
         self.assertEmpty(layer, "in!")
 
+    @cites("CL-37", "So is a name whose inbox another process reads.")
+    def test_a_name_of_another_process_is_not_closed(self):
+        layer = self.make_spanning()
+        name = layer.new_channel("in!")
+        self.assertEmpty(layer, "in!")
+        layer.send(name, {"n": 1})
+        text = self.in_child(layer, work.close_foreign, name)()
+        self.assertIn(repr(name), text)
+        self.assertEqual(layer.receive(["in!"]), (name, {"n": 1}))
+
     @cites("CL-46", "must drop all messages and groups")
     def test_another_process_flushes(self):
         layer = self.make_spanning()

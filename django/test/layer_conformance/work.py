@@ -139,6 +139,15 @@ def send_to(layer, names, message):
     return [None if error is None else type(error).__name__ for error in results]
 
 
+def close_foreign(layer, name):
+    """Close a name of another process; return why that was refused."""
+    try:
+        layer.close_channel(name)
+    except TypeError as error:
+        return str(error)
+    return "It was closed."
+
+
 def name_channels(layer, pattern, count):
     """Return so many new names."""
     return [layer.new_channel(pattern) for _ in range(count)]

@@ -46,6 +46,13 @@ def claim(step, registrations, inboxes, process):
         _put(step, key, process, max(count, _add_count(step, key)), capacity)
 
 
+def is_foreign(step, inbox, process):
+    """Return whether an inbox is that of another process that is alive."""
+    queue = step.find(inbox)
+    owner = queue.owner if queue else 0
+    return owner not in (0, process) and step.lives(owner)
+
+
 def add(step, group, channel, capacity, seconds):
     """Register a plain channel for some seconds."""
     key = records.registration_key(group, channel)

@@ -97,6 +97,9 @@ class LMDBStore(Store):
     def claim(self, registrations, inboxes):
         self._run(groups.claim, registrations, inboxes, self._join())
 
+    def is_foreign(self, inbox):
+        return self._run(groups.is_foreign, inbox, self._number())
+
     def add(self, group, channel, capacity, seconds):
         self._run(groups.add, group, channel, capacity, seconds)
 

@@ -95,6 +95,10 @@ class Store:
         if queue.waiters:
             self.wake(queue)
 
+    def is_closed(self, channel):
+        """Return whether a name of new_channel() was closed."""
+        return self.queue(queue_of(channel)).is_closed(channel)
+
     def refuse(self, channel):
         """Count a send that was refused without a try."""
         queue = self.queue(queue_of(channel))
@@ -121,7 +125,9 @@ class Store:
     def put_back(self, channel, message):
         """Store a message at the head that was taken and is not used."""
         queue = self.queue(queue_of(channel))
-        deadline = self.clock() + self._expiry
+        now = self.clock()
+        deadline = now + self._expiry
+        queue.expire(now)
         if queue.entries:
             # All behind it would seem to live as long as the head does.
             deadline = min(deadline, queue.entries[0][0])

@@ -39,6 +39,10 @@ class GroupCalls(Store):
             shard.run("claim", self.incarnation, len(names), *names, *words)
             self._keep_alive(shard, names, zip(words[::4], words[1::4]))
 
+    def is_foreign(self, inbox):
+        words = (inbox, self.incarnation or "")
+        return self._shard_of(inbox).run("is_foreign", *words) == 1
+
     def add(self, group, channel, capacity, seconds):
         words = (group, channel, capacity, max(int(seconds * 1000), 1))
         self._shard_of(channel).run("add", *words)

@@ -115,7 +115,9 @@ class Inbox:
     def put_back(self, channel, message, seconds):
         """Put a message that was received to the head."""
         queue = self._queue
-        deadline = time.monotonic() + seconds
+        now = time.monotonic()
+        deadline = now + seconds
+        queue.expire(now)
         if queue.entries:
             deadline = min(deadline, queue.entries[0][0])
         queue.delivered -= 1

@@ -144,6 +144,10 @@ class SharedChannelLayer(BaseChannelLayer):
             self._store.drop(name)
             return
         inbox = self._owner.inbox(queue)
+        if not (inbox.is_made() or inbox.claimed) and self._store.is_foreign(queue):
+            raise TypeError(
+                f"{name!r} is of another process, which alone can close it."
+            )
         with inbox.lock:
             fetched = self._reader.fetch(inbox)
             self._owner.leave(inbox, inbox.close(name))

@@ -142,6 +142,10 @@ class Store:
         """
         raise NotImplementedError
 
+    def is_foreign(self, inbox):
+        """Return whether another process, one that is alive, has claimed an inbox."""
+        raise NotImplementedError
+
     def add(self, group, channel, capacity, seconds):
         """Make a plain channel a member of a group for that many seconds."""
         raise NotImplementedError

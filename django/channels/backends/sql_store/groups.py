@@ -75,6 +75,15 @@ class Groups:
                 values = (group, inbox, incarnation, count, capacity, None)
                 step.execute(self._insert, values)
 
+    def is_foreign(self, step, inbox, incarnation):
+        """See Store.is_foreign()."""
+        found = step.row(
+            "SELECT incarnation, lease FROM {queue} JOIN {process} "
+            "ON incarnation = owner WHERE name = %s",
+            (inbox,),
+        )
+        return bool(found) and found[0] != incarnation and found[1] > step.now
+
     def _count(self, step, group, inbox):
         found = step.row(
             "SELECT added FROM {member} WHERE group_name = %s AND name = %s",

@@ -314,6 +314,7 @@ class Queues:
                 deadline = step.now + int(left * SECOND)
             else:
                 if name not in bounds:
+                    self.purge(step, row)
                     bounds[name] = self._first_deadline(step, name)
                 deadline = step.now + self._expiry
                 if bounds[name] is not None:

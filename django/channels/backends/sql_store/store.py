@@ -132,6 +132,9 @@ class SQLStore(Store):
         self._enroll()
         self._run(self._groups.claim, registrations, inboxes, self.incarnation)
 
+    def is_foreign(self, inbox):
+        return self._pool.read(self._groups.is_foreign, inbox, self.incarnation)
+
     def add(self, group, channel, capacity, seconds):
         self._run(self._groups.add, group, channel, capacity, seconds)
 

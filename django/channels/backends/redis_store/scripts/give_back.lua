@@ -8,6 +8,7 @@ end
 local expiry = tonumber(ARGV[3])
 for i = 4, #ARGV, 3 do
     local q = open(ARGV[i])
+    expire(q)
     local deadline = now + (tonumber(ARGV[i + 1]) or expiry)
     local head = ARGV[i + 1] == '' and call('LINDEX', q.list, 0)
     if head then
