@@ -81,6 +81,17 @@ class ProcessTests(SpanningBase):
         ]
         self.assertCountEqual(received, expected)
 
+    @cites("CL-51", "or how many processes with such calls")
+    def test_another_process_sees_who_waits(self):
+        layer = self.make_spanning()
+        self.require(layer, "statistics")
+        channels = ["a", "a?b", "in!"]
+        reader = self.in_child(layer, work.read, channels)
+        for name in channels:
+            self.until_reader(layer, name)
+        layer.send("a", work.END)
+        self.assertEqual(reader(), [])
+
     @cites("CL-25", "must be received in the order in which they were sent")
     def test_each_sender_in_another_process_is_read_in_order(self):
         layer = self.make_spanning(capacity=1000)

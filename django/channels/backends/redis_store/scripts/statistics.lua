@@ -16,6 +16,16 @@ local function rate(count, begin, before, at)
     return 0
 end
 
+-- Return how many processes wait. An inbox has the one that claimed it, which
+-- waits as long as it lives: what it reads with is not noted anywhere.
+local function count_waiting(q)
+    if q.inbox then
+        local owner = call('GET', P .. 'o:' .. q.name)
+        return owner and call('EXISTS', P .. 'p:' .. owner) or 0
+    end
+    return call('ZCARD', P .. 'w:' .. q.name)
+end
+
 -- Return when the oldest message came.
 local function oldest(q, expiry)
     if q.pending == 0 then
@@ -42,7 +52,6 @@ for i = 2, #ARGV do
         expire(q)
         call('HSET', q.hash, 'pending', q.pending)
     end
-    local waiting = call('ZCARD', P .. 'w:' .. q.name)
     local c = call('HMGET', q.hash, 'delivered', 'dropped', 'expired', 'refused',
         'sent_begin', 'sent_before', 'refused_begin', 'refused_before')
     for j = 1, 8 do
@@ -53,7 +62,7 @@ for i = 2, #ARGV do
         rate(q.sent, c[5], c[6], q.second),
         rate(c[4], c[7], c[8], q.second),
         math.max(now - oldest(q, tonumber(ARGV[1])), 0),
-        waiting
+        count_waiting(q)
     }
 end
 return all
