@@ -354,8 +354,15 @@ class UnreachableTests(SimpleTestCase):
         self.assertEqual(len(logs.output), 1)
         self.assertIn("does not span processes", logs.output[0])
 
-    async def test_other_scopes_are_refused(self):
+    async def test_a_server_may_tell_of_its_start_and_its_end(self):
         connection = Connection(get_bus_application(make_layer()), "lifespan")
-        msg = "can only handle HTTP and WebSocket connections, not lifespan."
+        for event in ("lifespan.startup", "lifespan.shutdown"):
+            await connection.put(event)
+            self.assertEqual(await connection.get(), {"type": f"{event}.complete"})
+        await connection.ended()
+
+    async def test_other_scopes_are_refused(self):
+        connection = Connection(get_bus_application(make_layer()), "gopher")
+        msg = "can only handle HTTP and WebSocket connections, not gopher."
         with self.assertRaisesMessage(ValueError, msg):
             await connection.ended()

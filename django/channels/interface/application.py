@@ -52,6 +52,8 @@ class Application:
             await self._http(scope, receive, send)
         elif scope["type"] == "http":
             await HttpConnection(self, scope, receive, send).serve()
+        elif scope["type"] == "lifespan":
+            await _live(receive, send)
         else:
             raise ValueError(
                 f"django.channels can only handle HTTP and WebSocket connections, "
@@ -66,6 +68,15 @@ class Application:
         """
         for connection in list(self.open_sockets):
             connection.leave_behind()
+
+
+async def _live(receive, send):
+    """Tell a server that there is nothing to wait for, at its start and its end."""
+    while True:
+        event = (await receive())["type"]
+        await send({"type": f"{event}.complete"})
+        if event == "lifespan.shutdown":
+            return
 
 
 def get_bus_application(channel_layer, limits=None):
