@@ -14,8 +14,8 @@ from fnmatch import fnmatchcase
 
 from django.channels.exceptions import (
     ChannelFull,
+    ChannelSocketException,
     ConsumeLater,
-    DenyConnection,
     LayerUnavailable,
 )
 from django.channels.message import Message
@@ -146,8 +146,8 @@ class Worker:
         consumer_started.send(sender=type(self), environ={})
         try:
             self._run(consumer, message, kwargs)
-        except DenyConnection as denial:
-            self._deny(consumer, message, denial)
+        except ChannelSocketException as action:
+            self._act(consumer, message, action)
         except ConsumeLater:
             self._retry(channel, content, retries)
         except BaseException as error:
@@ -168,18 +168,21 @@ class Worker:
             consumer(message, **kwargs)
         outbox.flush()
 
-    def _deny(self, consumer, message, denial):
-        if message.channel.name != "websocket.connect":
-            logger.error(
-                "Consumer %s raised DenyConnection on %s: only a consumer of "
-                "websocket.connect can.",
-                _dotted_name(consumer),
+    def _act(self, consumer, message, action):
+        """Do to the connection what its consumer asked for, where that is legal."""
+        outbox = Outbox()
+        try:
+            with outbox.collecting():
+                action.run(message)
+        except Exception:
+            logger.exception(
+                "Error processing message on %s with consumer %s:",
                 message.channel,
+                _dotted_name(consumer),
             )
-            return
-        if str(denial):
-            logger.warning("Denied a socket: %s", denial)
-        self._reply(message.content, {"accept": False})
+            self._answer_failure(message.channel.name, message.content)
+        else:
+            outbox.flush()
 
     def _retry(self, channel, content, retries):
         if retries >= self.message_retries:

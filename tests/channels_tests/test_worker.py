@@ -173,7 +173,7 @@ class AnswerTests(WorkerTestCase):
         with self.assertLogs("django.channels.worker", "ERROR") as logs:
             reply = self.consume("websocket.receive", consumer)
         self.assertIsNone(reply)
-        self.assertIn("raised DenyConnection on websocket.receive", logs.output[0])
+        self.assertIn("DenyConnection was raised on websocket.receive", logs.output[0])
 
     def test_a_failed_receive_leaves_the_socket_as_it_is(self):
         consumer = mock.Mock(side_effect=ValueError)
