@@ -5,7 +5,9 @@ In: hosts.py, which checked the options. Out: connections of redis-py, on which
 nothing is tried again: a repeated command would be carried out twice.
 """
 
-import threading
+# The first connection to a host would import it, and hold a lock that a process
+# which forks meanwhile has for good.
+import encodings.idna  # NOQA: F401
 
 import redis
 from redis.backoff import NoBackoff
@@ -152,30 +154,38 @@ class Watched:
             raise WireError(f"{address} is no master (yet).")
 
 
+class _Map:
+    """Which node has which slots, as one of them said."""
+
+    # [(first slot, last slot, host, port), …] or None.
+    slots = None
+
+
 class Nodes:
-    """The nodes of a cluster, and which of them has which slots."""
+    """
+    The nodes of a cluster, and which of them has which slots.
+
+    There is no lock: a process may fork while a thread asks a node.
+    """
 
     def __init__(self, pools):
         self._pools = pools
-        self._lock = threading.Lock()
-        # [(first slot, last slot, host, port), …] or None.
-        self._slots = None
+        self._map = _Map()
 
     def connect(self, slot):
         """Return a connection to the node that has a slot, and its address."""
-        with self._lock:
-            if self._slots is None:
-                self._slots = self._find()
-            slots = self._slots
-        for first, last, host, port in slots:
+        # An answer to a question from before lose() stays in the map from before.
+        known = self._map
+        if known.slots is None:
+            known.slots = self._find()
+        for first, last, host, port in known.slots:
             if first <= slot <= last:
                 return open_connection(self._pool(host, port))
         raise WireError(f"No node of the cluster has slot {slot}.")
 
     def lose(self):
         """Ask for the slots again before the next connection."""
-        with self._lock:
-            self._slots = None
+        self._map = _Map()
 
     def _pool(self, host, port):
         pool = self._pools[0]
