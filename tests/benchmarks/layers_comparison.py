@@ -47,12 +47,18 @@ class LayerComparison:
             "title": self.title,
             "unit": self.unit,
             "servers": versions,
+            **self.about(),
+            "runs": runs,
+            "targets": targets,
+        }
+
+    def about(self):
+        """Return what the record says of the variants."""
+        return {
             "layers": {
                 variant.name: {**asdict(variant.layer), "normal": variant.normal}
                 for variant in self.variants
-            },
-            "runs": runs,
-            "targets": targets,
+            }
         }
 
     def show(self, runs, out):

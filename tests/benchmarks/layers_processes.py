@@ -147,7 +147,7 @@ class Place:
     def service(self, kind, name="shared"):
         """Return a server of that kind; one for each name."""
         if (kind, name) not in self._services:
-            process = self._start(f"{kind}-{name}", "service.py", kind)
+            process = self.start(f"{kind}-{name}", "service.py", kind)
             self._services[kind, name] = Service(process, **process.answer())
         return self._services[kind, name]
 
@@ -175,13 +175,17 @@ class Place:
             words = "worker.py", json.dumps(spec)
             processes = self._workers[name] = []
             for number in range(count):
-                processes.append(self._start(f"{name}-{number}", *words))
+                processes.append(self.start(f"{name}-{number}", *words))
                 # The first one makes what is shared, like tables.
                 if number == 0:
                     processes[0].answer()
             for process in processes[1:]:
                 process.answer()
         return self._workers[name]
+
+    def enter(self, context):
+        """Enter a context manager; it is left at the end."""
+        return self._stack.enter_context(context)
 
     def quietly(self, turn):
         """
@@ -223,7 +227,8 @@ class Place:
             if pid not in ours
         }
 
-    def _start(self, name, script, *words):
+    def start(self, name, script, *words):
+        """Return the process of a script of loads/layers/; it ends with the place."""
         command = [self._environment.python, LOADS / script, *words]
         path = f"{BUILD}{os.pathsep}{BUILD / 'tests'}"
         env = self._environment.environ(PYTHONPATH=path, PYTHONDONTWRITEBYTECODE="1")

@@ -14,7 +14,7 @@ from .sides import WORK
 # What the numbers depend on, among the packages that are installed.
 PACKAGES = ("asgiref", "autobahn", "channels", "daphne", "django-", "gunicorn")
 PACKAGES += ("hiredis", "lmdb", "msgpack", "msgspec", "picows", "psycopg", "redis-")
-PACKAGES += ("twisted",)
+PACKAGES += ("httptools", "twisted", "uvicorn", "uvloop")
 
 
 def circumstances(environment, command):

@@ -2,6 +2,6 @@
 
 from django.urls import path
 
-from .views import hello
+from .views import hello, wait
 
-urlpatterns = [path("hello/", hello)]
+urlpatterns = [path("hello/", hello), path("wait/", wait)]
