@@ -70,7 +70,10 @@ def many_connections(sides):
     return BusComparison(
         "bus, trivial view: 1,024 connections at once",
         "requests/s",
-        [Stack(ON_UVICORN, sides.ours, UVICORN, connections=1024)],
+        [
+            Stack(ON_UVICORN, sides.ours, UVICORN, connections=1024),
+            Stack(PEER, sides.peer, GUNICORN, workers=0, connections=1024),
+        ],
         [
             Target("at most", 2000, ON_UVICORN, key="p99", unit="ms", digits=0),
             *no_errors(ON_UVICORN),
