@@ -176,7 +176,7 @@ class PlaceTests(unittest.TestCase):
 
     def test_workers_of_a_name_are_started_once_and_end_with_the_place(self):
         with Place(self.environment, "test") as place:
-            with mock.patch.object(place, "_start") as start:
+            with mock.patch.object(place, "start") as start:
                 start.side_effect = lambda *words: mock.Mock(pid=1)
                 first = place.workers("one", {}, 2)
                 self.assertIs(place.workers("one", {}, 2), first)
