@@ -5,13 +5,17 @@ In: calls from views, consumers, signal handlers, commands and the shell.
 Out: the outbox of the consumer that runs here, otherwise the channel layer.
 """
 
+from asgiref.sync import sync_to_async
+
 from django.channels.layers import DEFAULT_CHANNEL_LAYER, channel_layers
 from django.channels.names import validate_channel, validate_group
-from django.channels.outbox import current_outbox
+from django.channels.outbox import current_outbox, send_on_commit
 
 
 class _Destination:
     """What Channel and Group have in common."""
+
+    _to_group = False
 
     def __init__(self, name, alias=DEFAULT_CHANNEL_LAYER, channel_layer=None):
         if isinstance(name, bytes):
@@ -26,11 +30,50 @@ class _Destination:
     def __repr__(self):
         return f"<{type(self).__name__}: {self.name}>"
 
-    def _check(self, content):
+    def send(self, content, immediately=False, on_commit=False, using=None):
+        """
+        Send a dict, to a channel or to every channel in a group.
+
+        In a consumer it leaves when the consumer succeeds, unless
+        ``immediately`` is true; elsewhere it leaves at once. With ``on_commit``,
+        that is so from when the transaction of the database ``using``, an alias,
+        is committed. Raise TypeError for content that is not a dict of allowed
+        values, MessageTooLarge, ValueError for both at once, and ChannelFull
+        when it leaves at once and the channel has no room. Members of a group
+        without room miss it; the layer counts that.
+        """
+        self._check(content, immediately, on_commit)
+        if on_commit:
+            self._send_on_commit(content, using)
+        elif immediately or (outbox := current_outbox()) is None:
+            self._send_now(content)
+        else:
+            outbox.add(self.channel_layer, self.name, content, self._to_group)
+
+    async def asend(self, content, immediately=False, on_commit=False, using=None):
+        """See send()."""
+        self._check(content, immediately, on_commit)
+        if on_commit:
+            # Only a thread may use the connection to a database.
+            await sync_to_async(self._send_on_commit)(content, using)
+        elif immediately or (outbox := current_outbox()) is None:
+            await self._asend_now(content)
+        else:
+            outbox.add(self.channel_layer, self.name, content, self._to_group)
+
+    def _send_on_commit(self, content, using):
+        send_on_commit(self.channel_layer, self.name, content, self._to_group, using)
+
+    def _check(self, content, immediately, on_commit):
         if not isinstance(content, dict):
             raise TypeError(
                 f"You can only send dicts, not {content!r} of type "
                 f"{type(content).__name__}."
+            )
+        if immediately and on_commit:
+            raise ValueError(
+                "A message leaves either immediately or on commit: give one of the "
+                "two, not both."
             )
 
 
@@ -44,30 +87,11 @@ class Channel(_Destination):
 
     _validate = staticmethod(validate_channel)
 
-    def send(self, content, immediately=False):
-        """
-        Send a dict.
+    def _send_now(self, content):
+        self.channel_layer.send(self.name, content)
 
-        In a consumer it leaves when the consumer succeeds, unless
-        ``immediately`` is true; elsewhere it leaves at once. Raise TypeError
-        for content that is not a dict of allowed values, MessageTooLarge, and
-        ChannelFull when it leaves at once and the channel has no room.
-        """
-        self._check(content)
-        outbox = None if immediately else current_outbox()
-        if outbox is None:
-            self.channel_layer.send(self.name, content)
-        else:
-            outbox.add(self.channel_layer, self.name, content)
-
-    async def asend(self, content, immediately=False):
-        """See send()."""
-        self._check(content)
-        outbox = None if immediately else current_outbox()
-        if outbox is None:
-            await self.channel_layer.asend(self.name, content)
-        else:
-            outbox.add(self.channel_layer, self.name, content)
+    async def _asend_now(self, content):
+        await self.channel_layer.asend(self.name, content)
 
 
 class Group(_Destination):
@@ -78,6 +102,7 @@ class Group(_Destination):
     """
 
     _validate = staticmethod(validate_group)
+    _to_group = True
 
     def add(self, channel):
         """
@@ -99,25 +124,8 @@ class Group(_Destination):
         """See discard()."""
         await self.channel_layer.agroup_discard(self.name, str(channel))
 
-    def send(self, content, immediately=False):
-        """
-        Send a dict to every channel in the group.
+    def _send_now(self, content):
+        self.channel_layer.send_group(self.name, content)
 
-        It leaves when Channel.send() would. Members without room miss it; the
-        layer counts that. Raise TypeError and MessageTooLarge as Channel.send().
-        """
-        self._check(content)
-        outbox = None if immediately else current_outbox()
-        if outbox is None:
-            self.channel_layer.send_group(self.name, content)
-        else:
-            outbox.add(self.channel_layer, self.name, content, to_group=True)
-
-    async def asend(self, content, immediately=False):
-        """See send()."""
-        self._check(content)
-        outbox = None if immediately else current_outbox()
-        if outbox is None:
-            await self.channel_layer.asend_group(self.name, content)
-        else:
-            outbox.add(self.channel_layer, self.name, content, to_group=True)
+    async def _asend_now(self, content):
+        await self.channel_layer.asend_group(self.name, content)

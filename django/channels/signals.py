@@ -15,6 +15,10 @@ worker_process_ready = Signal()
 # the layer. The sender is the backend's class. Provides: channel_layer.
 layer_gap = Signal()
 
+# Sent when messages of a consumer could not be delivered. The sender is Outbox.
+# Provides: channel_layer and names, the channel or group of each message.
+messages_dropped = Signal()
+
 # A thread that ran a consumer keeps no connection that CONN_MAX_AGE ended, and
 # does not start the next one with a connection that broke meanwhile.
 consumer_started.connect(close_old_connections)
