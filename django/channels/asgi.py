@@ -10,10 +10,15 @@ import atexit
 import os
 import threading
 import time
+from functools import partial
 
 import django
 from django.channels.exceptions import InvalidChannelLayerError
-from django.channels.interface.application import Application, get_bus_application
+from django.channels.interface.application import (
+    Application,
+    get_bus_application,
+    serve_lifespan,
+)
 from django.channels.interface.dispatch import LaneDispatcher
 from django.channels.layers import (
     DEFAULT_CHANNEL_LAYER,
@@ -107,6 +112,8 @@ class InProcessApplication:
 
     async def __call__(self, scope, receive, send):
         """Serve one connection."""
+        if scope["type"] == "lifespan":
+            return await serve_lifespan(receive, send, partial(self.stop, EXIT_SECONDS))
         self.start()
         await self._application(scope, receive, send)
 
@@ -123,11 +130,12 @@ class InProcessApplication:
         """
         Let consumers finish what waits, for ``timeout`` seconds at the most.
 
-        Return whether they did.
+        Return whether they did. The next connection starts the threads again.
         """
         atexit.unregister(self.stop)
         if self._pid != os.getpid():
             return True
+        self._pid = None
         deadline = time.monotonic() + timeout
         self._application.leave_sockets()
         done = self._lanes.stop(timeout)

@@ -78,6 +78,7 @@ class SpanningLayer(MemoryChannelLayer):
 """
 
 SETTINGS = """
+import json
 import os
 
 DATABASES = {}
@@ -86,6 +87,8 @@ if "WITHOUT_LAYER" in os.environ:
     CHANNEL_LAYERS = {}
 if "SPANNING_LAYER" in os.environ:
     CHANNEL_LAYERS["default"]["BACKEND"] = "mysite.layers.SpanningLayer"
+if "CHANNEL_LAYER" in os.environ:
+    CHANNEL_LAYERS["default"].update(json.loads(os.environ["CHANNEL_LAYER"]))
 if "SCRIPT_NAME" in os.environ:
     FORCE_SCRIPT_NAME = os.environ["SCRIPT_NAME"]
 """

@@ -6,7 +6,7 @@ from django.channels.asgi import (
 )
 from django.test import SimpleTestCase, override_settings
 
-from .connections import HttpClient, WebSocketClient
+from .connections import Connection, HttpClient, WebSocketClient
 from .layers import default_layer, layer_settings
 from .utils import TIMEOUT
 
@@ -158,6 +158,21 @@ class StoppingTests(InProcessTestCase):
         application = self.make()
         self.assertIsNone(application._pid)
         self.assertIs(application.stop(0), True)
+
+    async def test_a_server_may_begin_again_after_it_told_of_its_end(self):
+        application = self.make()
+        for _ in range(2):
+            lifespan = Connection(application, "lifespan")
+            await lifespan.put("lifespan.startup")
+            await lifespan.get()
+            self.assertIsNone(application._pid)
+            client = await self.open(application)
+            await self.say(client, "hi")
+            await self.assertHears(client, "hi")
+            await lifespan.put("lifespan.shutdown")
+            await lifespan.get()
+            self.assertIsNone(application._pid)
+            await client.disconnect()
 
     def test_limits_of_its_own_hold_for_its_lanes(self):
         application = self.make(limits={"WEBSOCKET_PENDING_MESSAGES": 3})

