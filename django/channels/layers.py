@@ -5,6 +5,7 @@ In: an alias, from Channel, Group, workers and a project's asgi.py.
 Out: one ChannelLayerWrapper per alias and process, around the backend.
 """
 
+import inspect
 import threading
 
 from django.channels.exceptions import InvalidChannelLayerError
@@ -18,6 +19,8 @@ from django.utils.module_loading import import_string
 DEFAULT_CHANNEL_LAYER = "default"
 
 _KNOWN_KEYS = {"BACKEND", "ROUTING", "CONFIG", "TEST_CONFIG"}
+# The kinds of parameters that an option can be given to.
+_NAMED = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
 
 
 class ChannelLayerWrapper:
@@ -106,7 +109,7 @@ class ChannelLayerManager:
 
         Raise InvalidChannelLayerError if its configuration does not allow it.
         """
-        return self._make(alias, self._get_config(alias).get("CONFIG", {}))
+        return self._make(alias, "CONFIG")
 
     def make_test_backend(self, alias):
         """
@@ -119,7 +122,7 @@ class ChannelLayerManager:
             raise InvalidChannelLayerError(
                 f"No TEST_CONFIG specified for {alias} in CHANNEL_LAYERS."
             )
-        return self._make(alias, config["TEST_CONFIG"])
+        return self._make(alias, "TEST_CONFIG")
 
     def set(self, alias, layer):
         """
@@ -151,12 +154,12 @@ class ChannelLayerManager:
             ) from None
         if not isinstance(config, dict):
             raise InvalidChannelLayerError(
-                f"CHANNEL_LAYERS[{alias!r}] must be a dict, not {config!r}."
+                f"CHANNEL_LAYERS[{alias!r}] must be a dict, not {_describe(config)}."
             )
         if unknown := set(config) - _KNOWN_KEYS:
             raise InvalidChannelLayerError(
                 f"CHANNEL_LAYERS[{alias!r}] has unknown keys: "
-                f"{', '.join(sorted(unknown))}. It knows "
+                f"{', '.join(sorted(map(str, unknown)))}. It knows "
                 f"{', '.join(sorted(_KNOWN_KEYS))}."
             )
         for key in ("BACKEND", "ROUTING"):
@@ -166,24 +169,62 @@ class ChannelLayerManager:
                 )
         return config
 
-    def _make(self, alias, options):
+    def _make(self, alias, key):
         config = self._get_config(alias)
-        backend = config["BACKEND"]
-        try:
-            backend_class = import_string(backend)
-        except (ImportError, AttributeError) as error:
+        options = config.get(key, {})
+        if not isinstance(options, dict):
             raise InvalidChannelLayerError(
-                f"Cannot import BACKEND {backend!r} specified for {alias}: {error}"
-            ) from error
+                f"{key} of CHANNEL_LAYERS[{alias!r}] must be a dict of options, not "
+                f"{_describe(options)}."
+            )
+        backend_class = self._import(alias, config["BACKEND"])
         try:
             layer = backend_class(**options)
+        except InvalidChannelLayerError as error:
+            raise InvalidChannelLayerError(
+                f"CHANNEL_LAYERS[{alias!r}]: {error}"
+            ) from error
         except TypeError as error:
             raise InvalidChannelLayerError(
-                f"Cannot configure {backend} for {alias} with {options!r}: {error}"
+                f"Cannot configure {config['BACKEND']} for {alias}: {error}."
+                f"{_describe_options(backend_class)}"
             ) from error
         wrapper = ChannelLayerWrapper(layer, alias, config["ROUTING"])
         layer.on_gap(wrapper.send_gap)
         return wrapper
+
+    def _import(self, alias, backend):
+        if not isinstance(backend, str):
+            raise InvalidChannelLayerError(
+                f"BACKEND of CHANNEL_LAYERS[{alias!r}] must be the dotted path of a "
+                f"class, not {_describe(backend)}."
+            )
+        try:
+            return import_string(backend)
+        except (ImportError, AttributeError) as error:
+            raise InvalidChannelLayerError(
+                f"Cannot import BACKEND {backend!r} specified for {alias}: {error}"
+            ) from error
+
+
+# What stands in the settings may hold passwords and keys: no error shows it.
+
+
+def _describe(value):
+    return "None" if value is None else f"of type {type(value).__name__}"
+
+
+def _describe_options(backend_class):
+    """Return a sentence with the options of a layer, as its signatures tell them."""
+    names = {}
+    for cls in getattr(backend_class, "__mro__", ()):
+        if "__init__" in vars(cls):
+            parameters = inspect.signature(cls.__init__).parameters.values()
+            names.update((p.name, p) for p in parameters)
+            if inspect.Parameter.VAR_KEYWORD not in {p.kind for p in parameters}:
+                break
+    known = [n for n, p in names.items() if p.kind in _NAMED and n != "self"]
+    return f" Its options are {', '.join(known)}." if known else ""
 
 
 channel_layers = ChannelLayerManager()

@@ -72,7 +72,7 @@ class ManagerTests(SimpleTestCase):
 
     def test_a_bad_entry_is_named(self):
         with override_settings(CHANNEL_LAYERS={"default": 7}):
-            self.assertInvalid("CHANNEL_LAYERS['default'] must be a dict, not 7.")
+            self.assertInvalid("CHANNEL_LAYERS['default'] must be a dict, not of type ")
         with override_settings(CHANNEL_LAYERS={"default": {"ROUTING": []}}):
             self.assertInvalid("No BACKEND specified for default")
         with override_settings(CHANNEL_LAYERS={"default": {"BACKEND": MEMORY}}):
@@ -81,6 +81,11 @@ class ManagerTests(SimpleTestCase):
             self.assertInvalid(
                 "has unknown keys: OPTIONS. It knows BACKEND, CONFIG, ROUTING, "
             )
+        for config, shown in ((None, "None"), ([1], "of type list")):
+            with self.settings_with(CONFIG=config):
+                self.assertInvalid(f"must be a dict of options, not {shown}.")
+        with self.settings_with(BACKEND=7):
+            self.assertInvalid("must be the dotted path of a class, not of type int.")
 
     def test_an_unimportable_backend_is_named(self):
         for backend in ("no.such.Layer", "django.channels.backends.memory.No", "x"):
@@ -89,11 +94,35 @@ class ManagerTests(SimpleTestCase):
                     f"Cannot import BACKEND {backend!r} specified for default"
                 )
 
-    def test_a_bad_option_is_named(self):
+    def test_a_bad_option_is_named_with_what_is_allowed(self):
         with self.settings_with(CONFIG={"no_such_option": 1}):
-            self.assertInvalid("no_such_option")
+            self.assertInvalid(
+                "unexpected keyword argument 'no_such_option'. Its options are "
+                "expiry, group_expiry, capacity, channel_capacity."
+            )
         with self.settings_with(CONFIG={"capacity": 0}):
-            self.assertInvalid("capacity")
+            self.assertInvalid(
+                "CHANNEL_LAYERS['default']: capacity must be an int of at least 1"
+            )
+
+    def test_the_options_of_a_subclass_are_those_of_its_bases_too(self):
+        backend = f"{__package__}.test_checks.CheckedLayer"
+        with self.settings_with(BACKEND=backend, CONFIG={"hosts": 1}):
+            self.assertInvalid(
+                "Its options are address, expiry, group_expiry, capacity, "
+                "channel_capacity."
+            )
+
+    def test_no_error_shows_what_may_be_secret(self):
+        for entry in (
+            "redis://:secret@localhost",
+            {"BACKEND": MEMORY, "ROUTING": [], "CONFIG": {"no_such_option": "secret"}},
+            {"BACKEND": MEMORY, "ROUTING": [], "CONFIG": ["secret"]},
+        ):
+            with override_settings(CHANNEL_LAYERS={"default": entry}):
+                with self.assertRaises(InvalidChannelLayerError) as caught:
+                    self.manager["default"]
+                self.assertNotIn("secret", str(caught.exception))
 
     def test_an_invalid_layer_is_a_configuration_error(self):
         self.assertTrue(issubclass(InvalidChannelLayerError, ImproperlyConfigured))

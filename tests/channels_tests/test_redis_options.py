@@ -41,6 +41,18 @@ class HostTests(SimpleTestCase):
         hosts = ["redis://a:1", ("b", 2), {"sentinels": [("c", 3)], "master_name": "m"}]
         self.assertEqual(self.names(hosts), ["a:1", "b:2", "m of sentinels"])
 
+    def test_a_server_is_named_once(self):
+        for hosts in (
+            ["redis://a:1", "redis://a:1"],
+            ["redis://a:1/0", "redis://b:1", ("a", 1)],
+            ["redis://a:1/0", "redis://a:1/1"],
+        ):
+            with self.subTest(hosts=hosts):
+                with self.assertRaisesMessage(
+                    InvalidChannelLayerError, "hosts has a:1 more than once."
+                ):
+                    RedisChannelLayer(hosts)
+
     def test_a_cluster_is_divided_into_shards(self):
         name = "cluster of a:1"
         self.assertEqual(self.names({"cluster": ["redis://a:1", ("b", 2)]}), [name] * 8)
@@ -110,6 +122,8 @@ class HostTests(SimpleTestCase):
             ["http://me:secret@localhost"],
             [{"password": "secret", "port": 1}],
             [{"address": "http://me:secret@localhost"}],
+            ["redis://localhost?password=secret&no_such_option=1"],
+            ["redis://me:sec@secret@localhost:x"],
         ):
             with self.subTest(hosts=hosts):
                 with self.assertRaises(InvalidChannelLayerError) as caught:

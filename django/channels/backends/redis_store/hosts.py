@@ -5,6 +5,8 @@ In: the option, as a project's settings have it. Out: [(server, tag), …], one 
 each shard. A queue belongs to one shard, see shards.py; most sites have one.
 """
 
+import re
+
 from django.channels.exceptions import InvalidChannelLayerError
 
 DEFAULT_HOSTS = ["redis://127.0.0.1:6379/0"]
@@ -18,6 +20,9 @@ ALLOWED = (
     '(host, port) pair or a dict with "address", "host" or "path"; '
     '{"sentinels": [(host, port), …], "master_name": "…"}; or {"cluster": [URL, …]}.'
 )
+
+# A password that is an argument in a URL.
+_password_re = re.compile(r"(pass\w*=)[^&]*")
 
 
 def parse_hosts(hosts):
@@ -39,7 +44,17 @@ def parse_hosts(hosts):
                 raise InvalidChannelLayerError("A cluster must be the only host.")
             return _parse_cluster(host)
         shards.append((_parse_host(host), ""))
+    _check_names([server.name for server, _ in shards])
     return shards
+
+
+def _check_names(names):
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidChannelLayerError(
+                f"hosts has {name} more than once. The channels are divided among "
+                "servers by their names: name each of them once, with one database."
+            )
 
 
 def _invalid(value):
@@ -48,9 +63,9 @@ def _invalid(value):
 
 def _masked(value):
     """Return what a value looks like, without a password in it."""
-    if isinstance(value, str) and "@" in value:
-        scheme, _, rest = value.partition("://")
-        return repr(f"{scheme}://…@{rest.rpartition('@')[2]}")
+    if isinstance(value, str):
+        value = re.sub(r"://.*@", "://…@", value)
+        return repr(_password_re.sub(r"\1…", value))
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_masked, value))}]"
     if isinstance(value, dict):
