@@ -87,6 +87,11 @@ class Worker:
         self.termed.set()
         try:
             self.channel_layer.send(self._wake_channel, {})
+        except LayerUnavailable as error:
+            # Then nothing keeps the worker: each of its reads fails, too.
+            logger.warning(
+                "Cannot wake a worker of layer %s: %s", self.channel_layer, error
+            )
         except Exception:
             logger.exception("Cannot wake a worker of layer %s.", self.channel_layer)
 

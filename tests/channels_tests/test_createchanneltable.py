@@ -86,7 +86,7 @@ class PostgreSQLCommandTests(CommandTestCase, PostgreSQLTestCase, SimpleTestCase
             self.make_layer().send("a", {})
 
     def test_layers_are_chosen_by_database(self):
-        self.assertEqual(self.call(database="default"), "")
+        self.assertNotIn("created", self.call(database="default"))
         self.assertIn("created", self.call(database=self.using))
 
     def test_a_dry_run_prints_what_makes_the_tables(self):
@@ -140,6 +140,13 @@ class SQLiteCommandTests(CommandTestCase, SQLiteTestCase, SimpleTestCase):
         self.make_layer().send("a", {"n": 1})
         self.assertIn("'default' already exist", self.call())
         self.assertEqual(self.make_layer().receive(["a"]), ("a", {"n": 1}))
+
+    def test_it_says_when_there_is_nothing_to_create(self):
+        output = self.call(database="other")
+        self.assertEqual(output, "No channel layer is in other.\n")
+        self.assertEqual(self.call(database="other", verbosity=0), "")
+        with self.settings(CHANNEL_LAYERS={}):
+            self.assertEqual(self.call(), "No channel layer is in a database.\n")
 
     def test_the_command_makes_them_as_well(self):
         self.assertIn("'default' created", self.call())

@@ -126,9 +126,18 @@ class DefaultPathTests(IPCTests, SimpleTestCase):
         # What is put into it, for a socket, is short enough on macOS, too.
         self.assertLess(len(os.path.basename(path)), 30)
 
+    def test_a_test_that_overrides_settings_has_the_path_of_its_site(self):
+        path = IPCChannelLayer().path
+        with self.settings(DEBUG=True):
+            self.assertEqual(IPCChannelLayer().path, path)
+
     def test_without_a_settings_module_a_path_is_asked_for(self):
         settings = mock.Mock(SETTINGS_MODULE=None)
-        with mock.patch("django.conf.settings", settings):
+        with (
+            mock.patch("django.conf.settings", settings),
+            mock.patch.dict(os.environ),
+        ):
+            os.environ.pop("DJANGO_SETTINGS_MODULE", None)
             with self.assertRaisesMessage(InvalidChannelLayerError, "Give it a path."):
                 IPCChannelLayer()
 

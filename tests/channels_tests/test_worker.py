@@ -4,7 +4,7 @@ from unittest import mock
 
 from django.channels import Channel, route, signals
 from django.channels import worker as worker_module
-from django.channels.exceptions import ConsumeLater, DenyConnection
+from django.channels.exceptions import ConsumeLater, DenyConnection, LayerUnavailable
 from django.channels.worker import Worker, WorkerGroup
 from django.test import SimpleTestCase
 
@@ -267,6 +267,17 @@ class RunTests(WorkerTestCase):
                 worker.run()
         self.assertEqual(len(logs.output), 2)
         self.assertIn("Cannot receive from layer default", logs.output[0])
+
+    def test_stopping_while_the_store_is_away_takes_one_line(self):
+        worker = self.make_worker(route("a", print))
+        away = LayerUnavailable("gone")
+        with mock.patch.object(self.layer.channel_layer, "send", side_effect=away):
+            with self.assertLogs("django.channels.worker", "WARNING") as logs:
+                worker.stop()
+        (record,) = logs.records
+        self.assertTrue(record.getMessage().endswith(": gone"))
+        self.assertIsNone(record.exc_info)
+        self.assertIs(worker.termed.is_set(), True)
 
 
 class WorkerGroupTests(SimpleTestCase):

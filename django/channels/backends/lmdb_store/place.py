@@ -57,9 +57,10 @@ def default_path():
 
     A site is a settings module and the directory that it is in.
     """
-    from django.conf import settings
+    from django.conf import ENVIRONMENT_VARIABLE, settings
 
-    name = getattr(settings, "SETTINGS_MODULE", None)
+    # Settings that a test overrides do not know where they are from.
+    name = settings.SETTINGS_MODULE or os.environ.get(ENVIRONMENT_VARIABLE)
     file = getattr(import_module(name), "__file__", None) if name else None
     if file is None:
         raise InvalidChannelLayerError(

@@ -32,6 +32,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *aliases, **options):
+        found = False
         for alias in aliases or channel_layers:
             layer = self.make_layer(alias)
             if not isinstance(layer, DatabaseChannelLayer):
@@ -39,6 +40,10 @@ class Command(BaseCommand):
                     raise CommandError(f"Channel layer '{alias}' is not in a database.")
             elif options["database"] in (None, layer.using):
                 self.create_tables(alias, layer, options)
+                found = True
+        if not found and options["verbosity"] > 0:
+            database = options["database"] or "a database"
+            self.stdout.write(f"No channel layer is in {database}.")
 
     def make_layer(self, alias):
         try:
