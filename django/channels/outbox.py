@@ -102,7 +102,7 @@ def deliver(layer, sends, to_group):
         if sends:
             send_patiently(layer, sends)
     except Exception as error:
-        _log_drop(layer, [name for name, _ in sends], error)
+        drop(layer, [name for name, _ in sends], error)
 
 
 def send_on_commit(layer, name, message, to_group=False, using=None):
@@ -160,8 +160,8 @@ def send_patiently(layer, batch):
     _signal_drop(layer, names)
 
 
-def _log_drop(layer, names, error):
-    """Log what could not be sent; a store that is away needs no traceback."""
+def drop(layer, names, error):
+    """Log and signal what could not be sent; a layer away needs no traceback."""
     away = isinstance(error, LayerUnavailable)
     logger.error(
         "Dropped %d message(s) of a consumer to %s on layer %s: %s",
