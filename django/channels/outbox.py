@@ -46,6 +46,9 @@ class Outbox:
         self._sends = []
         self.is_collecting = False
 
+    def __len__(self):
+        return len(self._sends)
+
     @contextmanager
     def collecting(self):
         """Collect what Channel and Group send in this context."""
