@@ -1,5 +1,4 @@
-from django.channels.checks import check_spans_processes
-from django.channels.layers import DEFAULT_CHANNEL_LAYER, channel_layers
+from django.channels.commands import add_layer_argument, get_spanning_layer
 from django.channels.worker import WorkerGroup
 from django.core.management.base import BaseCommand, CommandError
 
@@ -11,11 +10,7 @@ class Command(BaseCommand):
     help = "Runs the consumers of a channel layer."
 
     def add_arguments(self, parser):
-        parser.add_argument(
-            "--layer",
-            default=DEFAULT_CHANNEL_LAYER,
-            help="Alias of the channel layer in CHANNEL_LAYERS (default: default).",
-        )
+        add_layer_argument(parser)
         parser.add_argument(
             "--only-channels",
             action="append",
@@ -36,19 +31,11 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args, **options):
-        alias = options["layer"]
-        if alias not in channel_layers:
-            known = ", ".join(channel_layers) or "none at all"
-            raise CommandError(
-                f"There is no channel layer {alias!r}: CHANNEL_LAYERS has {known}."
-            )
         if options["threads"] < 1:
             raise CommandError(
                 f"--threads must be 1 or more, not {options['threads']}."
             )
-        layer = channel_layers[alias]
-        if errors := check_spans_processes(layer):
-            raise CommandError(f"{errors[0].msg} {errors[0].hint}")
+        layer = get_spanning_layer(options["layer"])
         group = WorkerGroup(
             layer,
             n_threads=options["threads"],
