@@ -27,6 +27,7 @@ from django.channels.layers import (
     channel_layers,
 )
 from django.channels.limits import get_limits
+from django.channels.sender import Sender
 from django.channels.worker import Worker, WorkerGroup
 from django.core.asgi import get_asgi_application
 
@@ -139,16 +140,19 @@ class InProcessApplication:
         deadline = time.monotonic() + timeout
         self._application.leave_sockets()
         done = self._lanes.stop(timeout)
-        if self._workers is not None:
-            done &= self._workers.stop(max(0, deadline - time.monotonic()))
+        for part in (self._workers, self._worker.coroutines, self._worker.sender):
+            if part is not None:
+                done &= part.stop(max(0, deadline - time.monotonic()))
         return done
 
     def _start(self):
         # For servers that just end: their consumers may run until then.
         atexit.register(self.stop, EXIT_SECONDS)
         limits = get_limits(**(self._options.get("limits") or {}))
+        sender = Sender() if self.layer.spans_processes else None
+        self._worker = Worker(self.layer, sender=sender)
         self._lanes = LaneDispatcher(
-            Worker(self.layer).consume,
+            self._worker.begin,
             self.layer.get_capacity,
             self.threads,
             limits["WEBSOCKET_PENDING_MESSAGES"],

@@ -1,10 +1,11 @@
 """
-Workers: threads that receive messages and run consumers.
+Workers: threads that take messages and have consumers run.
 
-In: messages from the layer, or straight from a connection's lane.
-Out: calls of consumers, and what they sent once they succeeded.
+In: messages that prefetch.py fetched from the layer, or straight from a
+connection's lane. Out: runs of consumers, see consuming.py.
 """
 
+import _thread
 import logging
 import queue
 import signal
@@ -12,44 +13,31 @@ import threading
 import time
 from fnmatch import fnmatchcase
 
-from django.channels.exceptions import (
-    ChannelFull,
-    ChannelSocketException,
-    ConsumeLater,
-    LayerUnavailable,
-)
-from django.channels.message import Message
-from django.channels.outbox import Outbox, send_patiently
-from django.channels.signals import (
-    consumer_finished,
-    consumer_started,
-    worker_process_ready,
-    worker_ready,
-)
+from django.channels.consuming import Consuming
+from django.channels.coroutines import ConsumerLoop
+from django.channels.prefetch import Prefetch
+from django.channels.sender import DirectSender, Sender
+from django.channels.signals import worker_process_ready, worker_ready
+from django.channels.watch import Watch
 
-# Seconds that a receive waits; stop() ends it sooner while the layer works.
-RECEIVE_SECONDS = 5.0
-# Seconds until a receive is tried again after the layer failed, and the most.
-FIRST_BACKOFF_SECONDS = 0.1
-LAST_BACKOFF_SECONDS = 5.0
-# Seconds before a message whose consumer raised ConsumeLater is sent again.
-RETRY_DELAY_SECONDS = 0.05
 # How often a message whose consumer raised ConsumeLater is tried again.
 MESSAGE_RETRIES = 10
-# The key that counts those tries in a message's content.
-RETRIES_KEY = "__retries__"
+# Seconds that what consumers sent has to leave, however late it is.
+SENDING_SECONDS = 1.0
 
 logger = logging.getLogger("django.channels.worker")
 
 
-class Worker:
+class Worker(Consuming):
     """
-    Runs the consumers of one layer, a message at a time.
+    Has the consumers of one layer run, one at a time if they are no coroutines.
 
     ``channel_layer`` is a ChannelLayerWrapper; ``callback(channel, message)``
     is called before each consumer. ``only_channels`` and ``exclude_channels``
     are globs that choose among the channels of the routing: first only, then
-    exclude.
+    exclude. With ``signal_handlers``, SIGTERM and SIGINT stop a run() on the
+    main thread. ``prefetch``, ``sender`` and ``coroutines`` are what it shares
+    with other workers of its process; those that are missing it makes itself.
     """
 
     def __init__(
@@ -57,17 +45,32 @@ class Worker:
         channel_layer,
         callback=None,
         message_retries=MESSAGE_RETRIES,
+        signal_handlers=True,
         only_channels=None,
         exclude_channels=None,
+        *,
+        prefetch=None,
+        sender=None,
+        coroutines=None,
     ):
         self.channel_layer = channel_layer
         self.callback = callback
         self.message_retries = message_retries
+        self.signal_handlers = signal_handlers
         self.only_channels = only_channels
         self.exclude_channels = exclude_channels
-        self.termed = threading.Event()
-        # A channel of its own, on which stop() wakes it.
-        self._wake_channel = channel_layer.new_channel("worker.wake?")
+        self.prefetch = prefetch
+        self.sender = sender or DirectSender()
+        self.coroutines = coroutines or ConsumerLoop()
+        # Whether run() is to return, or has.
+        self.termed = False
+        # (since when, on which channel) a consumer runs, None in between.
+        self.job = None
+
+    @property
+    def in_job(self):
+        """Whether a consumer runs in this worker's thread."""
+        return self.job is not None
 
     def apply_channel_filters(self, channels):
         """Return the sorted names among ``channels`` that this worker takes."""
@@ -78,202 +81,146 @@ class Worker:
             and not _matches(name, self.exclude_channels or ())
         )
 
+    def install_signal_handler(self):
+        """Have SIGTERM and SIGINT stop this worker. Call it on the main thread."""
+        signal.signal(signal.SIGTERM, self.sigterm_handler)
+        signal.signal(signal.SIGINT, self.sigterm_handler)
+
+    def sigterm_handler(self, signo, stack_frame):
+        """Have run() return when the current consumer has finished."""
+        # In a thread: the code that the signal interrupts may hold locks.
+        _thread.start_new_thread(self.stop, ())
+
     def ready(self):
         """Tell that this worker is about to receive."""
-        worker_ready.send(sender=type(self))
+        worker_ready.send_robust(sender=type(self))
 
     def stop(self):
-        """Have run() return when the current consumer has finished."""
-        self.termed.set()
-        try:
-            self.channel_layer.send(self._wake_channel, {})
-        except LayerUnavailable as error:
-            # Then nothing keeps the worker: each of its reads fails, too.
-            logger.warning(
-                "Cannot wake a worker of layer %s: %s", self.channel_layer, error
-            )
-        except Exception:
-            logger.exception("Cannot wake a worker of layer %s.", self.channel_layer)
+        """
+        Have run() return when the current consumer has finished.
+
+        What was fetched and has not begun goes back onto the layer.
+        """
+        self.termed = True
+        if self.prefetch is not None:
+            self.prefetch.stop()
 
     def run(self):
         """
-        Receive and consume messages until stop() is called.
+        Take messages and consume them until stop() is called.
 
         Faults of the layer are logged and tried again; nothing that a consumer
         raises ends it.
         """
-        channels = self.apply_channel_filters(self.channel_layer.router.channels)
+        if self.prefetch is not None:
+            self._run()
+            return
+        channels = self.get_channels()
         if not channels:
             logger.error("No channel of the routing is left for this worker.")
             return
-        backoff = FIRST_BACKOFF_SECONDS
-        while not self.termed.is_set():
-            try:
-                channel, content = self.channel_layer.receive(
-                    [*channels, self._wake_channel], block=True, timeout=RECEIVE_SECONDS
-                )
-            except Exception as error:
-                _log_layer_fault(self.channel_layer, error)
-                self.termed.wait(backoff)
-                backoff = min(backoff * 2, LAST_BACKOFF_SECONDS)
-                continue
-            backoff = FIRST_BACKOFF_SECONDS
-            if channel is not None and channel != self._wake_channel:
-                self.consume(channel, content)
-
-    def consume(self, channel, content):
-        """
-        Route one message, run its consumer and send what it sent.
-
-        Whatever goes wrong is logged; a client that waits for an answer to
-        websocket.connect or http.request gets one.
-        """
+        if self.signal_handlers and _on_main_thread():
+            self.install_signal_handler()
+        self.prefetch = Prefetch(self.channel_layer, channels)
         try:
-            self._consume(channel, content)
-        except BaseException as error:
-            if _is_users_interrupt(error):
-                raise
-            logger.exception("Cannot process a message on %s.", channel)
-            self._answer_failure(channel, content)
-
-    def _consume(self, channel, content):
-        retries = content.pop(RETRIES_KEY, 0)
-        message = Message(content, channel, self.channel_layer)
-        found = self.channel_layer.router.match(message)
-        if found is None:
-            logger.error(
-                "Could not find match for message on %s! Check your routing.", channel
-            )
-            return
-        consumer, kwargs = found
-        if self.callback:
-            self.callback(channel, message)
-        consumer_started.send(sender=type(self), environ={})
-        try:
-            self._run(consumer, message, kwargs)
-        except ChannelSocketException as action:
-            self._act(consumer, message, action)
-        except ConsumeLater:
-            self._retry(channel, content, retries)
-        except BaseException as error:
-            if _is_users_interrupt(error):
-                raise
-            logger.exception(
-                "Error processing message on %s with consumer %s:",
-                channel,
-                _dotted_name(consumer),
-            )
-            self._answer_failure(channel, content)
+            self._run()
         finally:
-            consumer_finished.send(sender=type(self))
+            self.stop()
+            self.prefetch.close()
 
-    def _run(self, consumer, message, kwargs):
-        outbox = Outbox()
-        with outbox.collecting():
-            consumer(message, **kwargs)
-        outbox.flush()
+    def _run(self):
+        take, note, now = self.prefetch.next, self.prefetch.note_run, time.monotonic
+        while not self.termed and (pair := take()) is not None:
+            began = now()
+            self.job = began, pair[0]
+            try:
+                self.begin(*pair)
+            finally:
+                self.job = None
+            note(now() - began)
 
-    def _act(self, consumer, message, action):
-        """Do to the connection what its consumer asked for, where that is legal."""
-        outbox = Outbox()
-        try:
-            with outbox.collecting():
-                action.run(message)
-        except Exception:
-            logger.exception(
-                "Error processing message on %s with consumer %s:",
-                message.channel,
-                _dotted_name(consumer),
-            )
-            self._answer_failure(message.channel.name, message.content)
-        else:
-            outbox.flush()
-
-    def _retry(self, channel, content, retries):
-        if retries >= self.message_retries:
-            logger.warning(
-                "Exceeded number of retries for message on channel %s: dropped after "
-                "%d.",
-                channel,
-                retries,
-            )
-            return
-        self.termed.wait(RETRY_DELAY_SECONDS)
-        again = {**content, RETRIES_KEY: retries + 1}
-        send_patiently(self.channel_layer, [(channel, again)])
-
-    def _answer_failure(self, channel, content):
-        """Have a client that waits for an answer hear that there is none."""
-        if channel == "websocket.connect":
-            self._reply(content, {"accept": False})
-        elif channel == "http.request":
-            headers = [[b"Content-Type", b"text/plain; charset=utf-8"]]
-            body = b"Internal Server Error\n"
-            self._reply(content, {"status": 500, "headers": headers, "content": body})
-
-    def _reply(self, content, reply):
-        try:
-            self.channel_layer.send(content["reply_channel"], reply)
-        except ChannelFull:
-            logger.error("No room for a reply to %s.", content.get("path"))
-        except Exception:
-            logger.exception("Cannot reply to %s.", content.get("path"))
-
-
-def _log_layer_fault(channel_layer, error):
-    """Log why nothing can be received; a store that is away needs no traceback."""
-    away = isinstance(error, LayerUnavailable)
-    logger.error(
-        "Cannot receive from layer %s: %s",
-        channel_layer,
-        error,
-        exc_info=None if away else error,
-    )
+    def get_channels(self):
+        """Return the names in the routing that this worker takes."""
+        return self.apply_channel_filters(self.channel_layer.router.channels)
 
 
 class WorkerGroup:
     """
-    Several workers in threads of this process. See Worker for the arguments.
+    Several workers in threads of this process. See Worker for the options.
+
+    ``journal`` is a Journal for what they have fetched. ``on_overdue()`` is called
+    when a consumer has run for ``time_limit`` seconds; without it another thread
+    takes that one's place.
     """
 
-    def __init__(self, channel_layer, n_threads=1, **options):
-        self.workers = [Worker(channel_layer, **options) for _ in range(n_threads)]
-        self._threads = []
+    def __init__(
+        self,
+        channel_layer,
+        n_threads=1,
+        journal=None,
+        time_limit=None,
+        on_overdue=None,
+        **options,
+    ):
+        self.channel_layer = channel_layer
+        spans = channel_layer.spans_processes
+        self.sender = Sender() if spans else DirectSender()
+        self.coroutines = ConsumerLoop()
+        self._options = {"signal_handlers": False, **options}
+        channels = self._make_worker(None).get_channels()
+        self.prefetch = Prefetch(
+            channel_layer, channels, n_threads, journal, self.coroutines
+        )
+        self.workers = [self._make_worker(self.prefetch) for _ in range(n_threads)]
+        self._watch = Watch(self, time_limit, on_overdue)
         # Unlike an Event, it can be put to while a signal interrupts the get.
         self._stopped = queue.SimpleQueue()
 
+    @property
+    def threads(self):
+        """The threads of the workers, also those that have ended."""
+        return self._watch.threads
+
     def start(self):
         """Start the threads, and tell that they are ready."""
-        worker_process_ready.send(sender=Worker)
-        for number, worker in enumerate(self.workers, 1):
-            thread = threading.Thread(
-                target=self._run, args=(worker,), name=f"channels-worker-{number}"
-            )
-            thread.daemon = True
-            self._threads.append(thread)
-            thread.start()
+        worker_process_ready.send_robust(sender=Worker)
+        self._watch.start()
 
     def stop(self, timeout):
         """
         Let running consumers finish, for ``timeout`` seconds at the most.
 
-        Return whether they did. What no consumer has begun stays on the layer.
+        Return whether they did. What no consumer has begun goes back onto the
+        layer; what consumers sent has left.
         """
         deadline = time.monotonic() + timeout
+
+        def left():
+            return max(0, deadline - time.monotonic())
+
+        # First, nothing more is begun. What runs may still send.
         for worker in self.workers:
-            worker.stop()
-        for thread in self._threads:
-            thread.join(max(0, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
+            worker.termed = True
+        self.prefetch.stop()
+        done = self._watch.stop(left)
+        done &= self.coroutines.stop(left())
+        done &= self.sender.stop(max(SENDING_SECONDS, left()))
+        if done:
+            self.prefetch.close()
+        return done
 
     def stop_on_signals(self):
         """Have SIGTERM and SIGINT end run(). Call it on the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *args: self._stopped.put(None))
+            signal.signal(number, lambda *args: self.end())
+
+    def end(self):
+        """Have run() stop and return. A signal handler may call it."""
+        self._stopped.put(None)
 
     def run(self, timeout):
         """
-        Work until a signal says to stop, then stop within ``timeout`` seconds.
+        Work until end() is called, then stop within ``timeout`` seconds.
 
         Return whether every running consumer could finish.
         """
@@ -281,26 +228,24 @@ class WorkerGroup:
         self._stopped.get()
         return self.stop(timeout)
 
-    def _run(self, worker):
-        worker.ready()
-        worker.run()
+    def replace(self, worker):
+        """Return another worker in the place of one."""
+        index = self.workers.index(worker)
+        self.workers[index] = self._make_worker(self.prefetch)
+        return self.workers[index]
+
+    def _make_worker(self, prefetch):
+        return Worker(
+            self.channel_layer,
+            prefetch=prefetch,
+            sender=self.sender,
+            coroutines=self.coroutines,
+            **self._options,
+        )
 
 
-def _is_users_interrupt(error):
-    """
-    Return whether it is Ctrl-C.
-
-    Whatever else a consumer raises, SystemExit included, must not end the thread
-    that the next consumers need.
-    """
-    on_main_thread = threading.current_thread() is threading.main_thread()
-    return isinstance(error, KeyboardInterrupt) and on_main_thread
-
-
-def _dotted_name(consumer):
-    """Return where a consumer is defined: a function, a class or an instance."""
-    named = consumer if hasattr(consumer, "__qualname__") else type(consumer)
-    return f"{named.__module__}.{named.__qualname__}"
+def _on_main_thread():
+    return threading.current_thread() is threading.main_thread()
 
 
 def _matches(name, globs):

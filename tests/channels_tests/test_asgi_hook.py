@@ -31,7 +31,7 @@ class ASGIHookTests(SimpleTestCase):
                 applications.append(asgi._application)
         first, second = applications
         self.assertIsNot(first, second)
-        for thread in first._workers._threads:
+        for thread in first._workers.threads:
             thread.join(TIMEOUT)
             self.assertIs(thread.is_alive(), False)
         self.assertEqual(first._lanes._started, [])

@@ -2,14 +2,28 @@ import threading
 from asyncio import CancelledError
 from unittest import mock
 
-from django.channels import Channel, route, signals
-from django.channels import worker as worker_module
+from django.channels import Channel, consuming, receiving, route, signals
 from django.channels.exceptions import ConsumeLater, DenyConnection, LayerUnavailable
 from django.channels.worker import Worker, WorkerGroup
 from django.test import SimpleTestCase
 
 from .layers import make_layer
 from .utils import TIMEOUT, patch_for
+
+
+def raising(error):
+    """Return a consumer that raises an error, and counts how often."""
+
+    def consumer(message):
+        consumer.count += 1
+        raise error
+
+    consumer.count = 0
+    return consumer
+
+
+def ignore(message):
+    """Do nothing with a message."""
 
 
 class WorkerTestCase(SimpleTestCase):
@@ -56,33 +70,42 @@ class ConsumeTests(WorkerTestCase):
         self.assertEqual(self.layer.receive(["b"]), (None, None))
 
     def test_sends_after_a_failed_consumer_are_immediate_again(self):
-        worker = self.make_worker(route("a", mock.Mock(side_effect=ValueError)))
+        worker = self.make_worker(route("a", raising(ValueError)))
         with self.assertLogs("django.channels.worker", "ERROR"):
             worker.consume("a", {})
         Channel("b", channel_layer=self.layer).send({"n": 1})
         self.assertEqual(self.layer.receive(["b"]), ("b", {"n": 1}))
 
     def test_an_unroutable_message_is_logged_and_dropped(self):
-        worker = self.make_worker(route("a", mock.Mock(), path="^/x"))
+        worker = self.make_worker(route("a", ignore, path="^/x"))
         with self.assertLogs("django.channels.worker", "ERROR") as logs:
             worker.consume("a", {"path": "/y"})
         self.assertIn("Could not find match for message on a! ", logs.output[0])
 
     def test_the_callback_comes_first(self):
-        calls = mock.Mock()
-        worker = self.make_worker(route("a", calls.consumer), callback=calls.callback)
-        worker.consume("a", {})
-        self.assertEqual(
-            [call[0] for call in calls.mock_calls], ["callback", "consumer"]
+        calls = []
+
+        def callback(channel, message):
+            calls.append(("callback", channel, message["n"]))
+
+        worker = self.make_worker(
+            route("a", lambda message: calls.append("consumer")), callback=callback
         )
+        worker.consume("a", {"n": 1})
+        self.assertEqual(calls, [("callback", "a", 1), "consumer"])
 
     def test_signals_come_before_and_after_also_of_a_failure(self):
-        calls = mock.Mock(consumer=mock.Mock(side_effect=ValueError))
+        calls = mock.Mock()
         for name in ("consumer_started", "consumer_finished"):
             receiver, signal = getattr(calls, name), getattr(signals, name)
             signal.connect(receiver)
             self.addCleanup(signal.disconnect, receiver)
-        worker = self.make_worker(route("a", calls.consumer))
+
+        def consumer(message):
+            calls.consumer()
+            raise ValueError
+
+        worker = self.make_worker(route("a", consumer))
         with self.assertLogs("django.channels.worker", "ERROR"):
             worker.consume("a", {})
         names = [call[0] for call in calls.mock_calls]
@@ -126,15 +149,16 @@ class EndlessTests(WorkerTestCase):
     def test_what_is_no_exception_is_an_error_like_any_other(self):
         for error in SystemExit, KeyboardInterrupt, GeneratorExit, CancelledError:
             with self.subTest(error=error):
-                self.assertTrue(self.run_in_a_thread(mock.Mock(side_effect=error)))
+                self.assertTrue(self.run_in_a_thread(raising(error)))
                 self.assertEqual(self.layer.receive(["r!"])[1], {"accept": False})
 
     def test_an_answer_that_cannot_be_sent_is_logged(self):
-        self.assertTrue(self.run_in_a_thread(mock.Mock(side_effect=ValueError)))
+        self.assertTrue(self.run_in_a_thread(raising(ValueError)))
         self.assertIn("Cannot reply to None.", "".join(self.logs.output))
+        self.assertIn("Cannot process a message on websocket.", str(self.logs.output))
 
     def test_an_interrupt_on_the_main_thread_passes(self):
-        interrupt = mock.Mock(side_effect=KeyboardInterrupt)
+        interrupt = raising(KeyboardInterrupt)
         worker = self.make_worker(route("a", interrupt))
         with self.assertRaises(KeyboardInterrupt):
             worker.consume("a", {})
@@ -149,48 +173,53 @@ class AnswerTests(WorkerTestCase):
         return self.layer.receive(["r!"])[1]
 
     def test_a_denied_socket_is_rejected(self):
-        reply = self.consume("websocket.connect", mock.Mock(side_effect=DenyConnection))
+        reply = self.consume("websocket.connect", raising(DenyConnection))
         self.assertEqual(reply, {"accept": False})
 
     def test_a_socket_that_no_route_takes_is_rejected_and_logged(self):
         with self.assertLogs("django.channels.worker", "WARNING") as logs:
-            reply = self.consume("websocket.connect", mock.Mock(), path="^/q/")
+            reply = self.consume("websocket.connect", ignore, path="^/q/")
         self.assertEqual(reply, {"accept": False})
         self.assertIn("No route takes websocket.connect for '/p/'.", logs.output[0])
 
     def test_a_failed_connect_is_rejected(self):
         with self.assertLogs("django.channels.worker", "ERROR"):
-            reply = self.consume("websocket.connect", mock.Mock(side_effect=ValueError))
+            reply = self.consume("websocket.connect", raising(ValueError))
         self.assertEqual(reply, {"accept": False})
 
     def test_a_failed_request_is_answered_with_500(self):
         with self.assertLogs("django.channels.worker", "ERROR"):
-            reply = self.consume("http.request", mock.Mock(side_effect=ValueError))
+            reply = self.consume("http.request", raising(ValueError))
         self.assertEqual(reply["status"], 500)
 
     def test_denying_elsewhere_is_an_error(self):
-        consumer = mock.Mock(side_effect=DenyConnection)
+        consumer = raising(DenyConnection)
         with self.assertLogs("django.channels.worker", "ERROR") as logs:
             reply = self.consume("websocket.receive", consumer)
         self.assertIsNone(reply)
         self.assertIn("DenyConnection was raised on websocket.receive", logs.output[0])
 
     def test_a_failed_receive_leaves_the_socket_as_it_is(self):
-        consumer = mock.Mock(side_effect=ValueError)
+        consumer = raising(ValueError)
         with self.assertLogs("django.channels.worker", "ERROR"):
             self.assertIsNone(self.consume("websocket.receive", consumer))
 
 
 class ConsumeLaterTests(WorkerTestCase):
     def setUp(self):
-        patch_for(self, worker_module, "RETRY_DELAY_SECONDS", 0)
+        patch_for(self, consuming, "RETRY_DELAY_SECONDS", 0)
 
     def test_the_message_comes_again_as_it_was(self):
-        consumer = mock.Mock(side_effect=[ConsumeLater, None])
+        contents = []
+
+        def consumer(message):
+            contents.append(message.content)
+            if len(contents) == 1:
+                raise ConsumeLater
+
         worker = self.make_worker(route("a", consumer))
         worker.consume("a", {"n": 1})
         worker.consume(*self.layer.receive(["a"]))
-        contents = [call.args[0].content for call in consumer.call_args_list]
         self.assertEqual(contents, [{"n": 1}, {"n": 1}])
         self.assertEqual(self.layer.receive(["a"]), (None, None))
 
@@ -203,13 +232,13 @@ class ConsumeLaterTests(WorkerTestCase):
         self.assertEqual(self.layer.receive(["b"]), (None, None))
 
     def test_after_the_last_try_it_is_dropped_and_logged(self):
-        consumer = mock.Mock(side_effect=ConsumeLater)
+        consumer = raising(ConsumeLater)
         worker = self.make_worker(route("a", consumer), message_retries=2)
         self.layer.send("a", {"n": 1})
         with self.assertLogs("django.channels.worker", "WARNING") as logs:
             while (found := self.layer.receive(["a"])) != (None, None):
                 worker.consume(*found)
-        self.assertEqual(consumer.call_count, 3)
+        self.assertEqual(consumer.count, 3)
         self.assertIn(
             "Exceeded number of retries for message on channel a", logs.output[0]
         )
@@ -253,31 +282,45 @@ class RunTests(WorkerTestCase):
     def test_a_fault_of_the_layer_is_logged_and_tried_again(self):
         worker = self.make_worker(route("a", lambda message: worker.stop()))
         self.layer.send("a", {})
-        receive = self.layer.channel_layer.receive
+        receive_batch = self.layer.channel_layer.receive_batch
         faults = [ConnectionError("gone"), ConnectionError("gone")]
 
         def flaky(*args, **kwargs):
             if faults:
                 raise faults.pop()
-            return receive(*args, **kwargs)
+            return receive_batch(*args, **kwargs)
 
-        patch_for(self, worker_module, "FIRST_BACKOFF_SECONDS", 0.001)
-        with mock.patch.object(self.layer.channel_layer, "receive", flaky):
-            with self.assertLogs("django.channels.worker", "ERROR") as logs:
+        patch_for(self, receiving, "FIRST_BACKOFF_SECONDS", 0.001)
+        with mock.patch.object(self.layer.channel_layer, "receive_batch", flaky):
+            with self.assertLogs("django.channels.receiving", "ERROR") as logs:
                 worker.run()
         self.assertEqual(len(logs.output), 2)
-        self.assertIn("Cannot receive from layer default", logs.output[0])
+        self.assertIn("Layer default ", logs.output[0])
+        self.assertIn(" fails for a, ", logs.output[0])
 
-    def test_stopping_while_the_store_is_away_takes_one_line(self):
-        worker = self.make_worker(route("a", print))
-        away = LayerUnavailable("gone")
-        with mock.patch.object(self.layer.channel_layer, "send", side_effect=away):
-            with self.assertLogs("django.channels.worker", "WARNING") as logs:
-                worker.stop()
-        (record,) = logs.records
-        self.assertTrue(record.getMessage().endswith(": gone"))
-        self.assertIsNone(record.exc_info)
-        self.assertIs(worker.termed.is_set(), True)
+    def test_stopping_while_the_store_is_away_needs_no_traceback(self):
+        worker = self.make_worker(route("a", ignore))
+        failed = threading.Event()
+
+        def fail(*args, **kwargs):
+            failed.set()
+            raise LayerUnavailable("gone")
+
+        thread = threading.Thread(target=worker.run)
+        with (
+            mock.patch.object(self.layer.channel_layer, "send", fail),
+            mock.patch.object(self.layer.channel_layer, "receive_batch", fail),
+            self.assertLogs("django.channels.receiving", "ERROR") as logs,
+        ):
+            thread.start()
+            self.assertTrue(failed.wait(TIMEOUT))
+            worker.stop()
+            thread.join(TIMEOUT)
+        self.assertFalse(thread.is_alive())
+        for record in logs.records:
+            self.assertTrue(record.getMessage().endswith(": gone"))
+            self.assertIsNone(record.exc_info)
+        self.assertIs(worker.termed, True)
 
 
 class WorkerGroupTests(SimpleTestCase):

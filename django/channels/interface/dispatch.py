@@ -130,9 +130,10 @@ class LaneDispatcher:
     """
     Has messages consumed by threads of this process.
 
-    ``consume(channel, message)`` is called for each. A lane is with one thread
-    at a time, so that its messages keep their order; a slow one delays no
-    other while a thread is free. A first message is refused when as many wait
+    ``consume(channel, message)`` is called for each. It returns None when it is
+    done, or the concurrent.futures.Future of the end, for which the lane waits
+    without a thread. A lane is with one thread at a time, so that its messages
+    keep their order; a slow one delays no other while a thread is free. A first message is refused when as many wait
     on its channel as ``get_capacity(channel)`` says, a later one when
     ``pending`` of its lane wait; websocket.disconnect never is.
     """
@@ -232,7 +233,10 @@ class LaneDispatcher:
             for _ in range(SLICE):
                 if (item := self._take(lane)) is None:
                     break
-                self._consume(*item)
+                if (run := self._consume(*item)) is not None:
+                    # It goes on without a thread, and the lane waits for it.
+                    run.add_done_callback(lambda _, lane=lane: ready.put(lane))
+                    break
             else:
                 # Others first; the lane stays scheduled.
                 ready.put(lane)

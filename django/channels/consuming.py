@@ -1,0 +1,274 @@
+"""
+How a message is consumed: its route, the run of the consumer, and what becomes of it.
+
+In: messages, from worker.py and the lanes of connections. Out: a call of the
+consumer, in this thread or on an event loop; then what it sent, to a sender.
+"""
+
+import asyncio
+import inspect
+import logging
+import threading
+
+from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
+
+from django.channels.exceptions import ChannelSocketException, ConsumeLater
+from django.channels.message import Message
+from django.channels.outbox import Outbox
+from django.channels.signals import consumer_finished, consumer_started
+
+# Seconds before a message whose consumer raised ConsumeLater is sent again.
+RETRY_DELAY_SECONDS = 0.05
+# The key that counts those tries in a message's content.
+RETRIES_KEY = "__retries__"
+
+logger = logging.getLogger("django.channels.worker")
+
+
+class Consuming:
+    """
+    Has consumers of a layer run, for one message after the other.
+
+    See Worker for the attributes that a subclass sets.
+    """
+
+    def consume(self, channel, content):
+        """
+        Route one message, run its consumer and send what it sent.
+
+        Whatever goes wrong is logged; a client that waits for an answer to
+        websocket.connect or http.request gets one. A consumer that is a coroutine
+        function runs to its end, on a loop of asgiref's.
+        """
+        try:
+            if (run := self._find(channel, content)) is not None:
+                call = async_to_sync(run.acall) if _is_async(run.consumer) else run.call
+                call()
+        except BaseException as error:
+            self._report(error, channel, content)
+
+    async def aconsume(self, channel, content):
+        """See consume(). Other consumers run in a thread of asgiref's."""
+        try:
+            if (run := self._find(channel, content)) is not None:
+                call = run.acall if _is_async(run.consumer) else sync_to_async(run.call)
+                await call()
+        except BaseException as error:
+            self._report(error, channel, content)
+
+    def begin(self, channel, content):
+        """
+        Consume a message as consume() does; return None when that is done.
+
+        The run of a coroutine function goes on, on the loop of ``coroutines``:
+        return the concurrent.futures.Future of its end.
+        """
+        try:
+            if (run := self._find(channel, content)) is not None:
+                if _is_async(run.consumer):
+                    return self._begin_coroutine(run)
+                run.call()
+        except BaseException as error:
+            self._report(error, channel, content)
+        return None
+
+    def _begin_coroutine(self, run):
+        if self.prefetch is not None:
+            channel = run.message.channel.name
+            self.prefetch.async_channels.add(channel)
+            if self.coroutines.is_full:
+                # Another process may have room.
+                self.prefetch.give_back([(channel, run.content)])
+                return None
+        return self.coroutines.run(run.acall, run)
+
+    def _find(self, channel, content):
+        """Return the Run for a message, None if no route takes it."""
+        retries = content.pop(RETRIES_KEY, 0)
+        message = Message(content, channel, self.channel_layer)
+        found = self.channel_layer.router.match(message)
+        if found is None:
+            logger.error(
+                "Could not find match for message on %s! Check your routing.", channel
+            )
+            return None
+        if self.callback:
+            self.callback(channel, message)
+        return Run(self, message, *found, retries)
+
+    def _report(self, error, channel, content):
+        """Log what was raised around a consumer, and answer a client that waits."""
+        if _is_users_interrupt(error) or isinstance(error, asyncio.CancelledError):
+            raise error
+        logger.error("Cannot process a message on %s.", channel, exc_info=error)
+        _get_failure_answer(self.channel_layer, channel, content).flush()
+
+
+class Run:
+    """
+    The run of a consumer for one message.
+
+    ``worker`` says what to send with, and how often ConsumeLater is obeyed.
+    """
+
+    __slots__ = ("worker", "message", "consumer", "kwargs", "retries")
+
+    def __init__(self, worker, message, consumer, kwargs, retries):
+        self.worker = worker
+        self.message = message
+        self.consumer = consumer
+        self.kwargs = kwargs
+        self.retries = retries
+
+    @property
+    def content(self):
+        """What was received, with what counts the tries."""
+        if not self.retries:
+            return self.message.content
+        return {**self.message.content, RETRIES_KEY: self.retries}
+
+    def __str__(self):
+        name = _dotted_name(self.consumer)
+        return f"consumer {name} for a message on {self.message.channel}"
+
+    def call(self):
+        """Run the consumer in this thread, and send what it sent."""
+        sender = type(self.worker)
+        try:
+            consumer_started.send(sender=sender, environ={})
+            outbox, delay = self._call(), 0
+        except BaseException as error:
+            outbox, delay = self._settle(error)
+        try:
+            if outbox:
+                self.worker.sender.send(outbox, delay)
+        finally:
+            consumer_finished.send(sender=sender)
+
+    def _call(self):
+        outbox = Outbox()
+        with outbox.collecting():
+            result = self.consumer(self.message, **self.kwargs)
+        if inspect.iscoroutine(result):
+            result.close()
+            raise TypeError(
+                f"{_dotted_name(self.consumer)} returned a coroutine and is no "
+                f"coroutine function: mark it with asgiref.sync."
+                f"markcoroutinefunction()."
+            )
+        return outbox
+
+    async def acall(self):
+        """See call(). The consumer is a coroutine function."""
+        sender = type(self.worker)
+        try:
+            await consumer_started.asend(sender=sender, environ={})
+            outbox, delay = Outbox(), 0
+            with outbox.collecting():
+                await self.consumer(self.message, **self.kwargs)
+        except BaseException as error:
+            outbox, delay = self._settle(error)
+            cancelled = isinstance(error, asyncio.CancelledError)
+        else:
+            cancelled = False
+        try:
+            if outbox:
+                await self.worker.sender.asend(outbox, delay)
+        finally:
+            await consumer_finished.asend(sender=sender)
+        if cancelled:
+            raise asyncio.CancelledError
+
+    # What becomes of a consumer that raised.
+
+    def _settle(self, error):
+        """Return (the outbox to send instead, seconds before)."""
+        if _is_users_interrupt(error):
+            raise error
+        if isinstance(error, ChannelSocketException):
+            return self._act(error), 0
+        if isinstance(error, ConsumeLater):
+            return self._retry()
+        return self._fail(error), 0
+
+    def _act(self, action):
+        """Do to the connection what its consumer asked for, where that is legal."""
+        outbox = Outbox()
+        try:
+            with outbox.collecting():
+                action.run(self.message)
+        except Exception as error:
+            return self._fail(error)
+        return outbox
+
+    def _retry(self):
+        channel, outbox = self.message.channel.name, Outbox()
+        if self.retries >= self.worker.message_retries:
+            logger.warning(
+                "Exceeded number of retries for message on channel %s: dropped after "
+                "%d.",
+                channel,
+                self.retries,
+            )
+        else:
+            again = {**self.message.content, RETRIES_KEY: self.retries + 1}
+            outbox.add(self.message.channel_layer, channel, again)
+        return outbox, RETRY_DELAY_SECONDS
+
+    def _fail(self, error):
+        logger.error(
+            "Error processing message on %s with consumer %s:",
+            self.message.channel,
+            _dotted_name(self.consumer),
+            exc_info=error,
+        )
+        return _get_failure_answer(
+            self.message.channel_layer, self.message.channel.name, self.message.content
+        )
+
+
+def _get_failure_answer(channel_layer, channel, content):
+    """
+    Return an outbox with the answer to a message that nobody could process.
+
+    It is empty where no client waits for one.
+    """
+    if channel == "websocket.connect":
+        reply = {"accept": False}
+    elif channel == "http.request":
+        headers = [[b"Content-Type", b"text/plain; charset=utf-8"]]
+        body = b"Internal Server Error\n"
+        reply = {"status": 500, "headers": headers, "content": body}
+    else:
+        return Outbox()
+    outbox = Outbox()
+    if reply_channel := content.get("reply_channel"):
+        outbox.add(channel_layer, reply_channel, reply)
+    else:
+        logger.error("Cannot reply to %s.", content.get("path"))
+    return outbox
+
+
+def _is_async(consumer):
+    """Return whether calling a consumer gives a coroutine to run."""
+    return iscoroutinefunction(consumer) or (
+        not inspect.isclass(consumer)
+        and iscoroutinefunction(getattr(consumer, "__call__", None))
+    )
+
+
+def _is_users_interrupt(error):
+    """
+    Return whether it is Ctrl-C.
+
+    Whatever else a consumer raises, SystemExit included, must not end the thread
+    that the next consumers need.
+    """
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    return isinstance(error, KeyboardInterrupt) and on_main_thread
+
+
+def _dotted_name(consumer):
+    """Return where a consumer is defined: a function, a class or an instance."""
+    named = consumer if hasattr(consumer, "__qualname__") else type(consumer)
+    return f"{named.__module__}.{named.__qualname__}"

@@ -1,0 +1,154 @@
+"""
+The loop on which a process runs its ``async def`` consumers.
+
+In: coroutines of worker.py, from any thread. Out: their runs, many at a time.
+"""
+
+import asyncio
+import concurrent.futures
+import logging
+import threading
+import time
+from collections import deque
+
+# Consumers that run at a time; more wait for one of them to end.
+RUNNING_CONSUMERS = 256
+
+logger = logging.getLogger("django.channels.worker")
+
+
+class ConsumerLoop:
+    """
+    An event loop in a daemon thread, which starts with the first coroutine.
+
+    ``limit`` coroutines run at a time.
+    """
+
+    def __init__(self, limit=RUNNING_CONSUMERS):
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._waiting = deque()
+        # {task: (since when, label)}, and how many are about to be there
+        self._running = {}
+        self._starting = 0
+        self._loop = None
+        self._thread = None
+
+    @property
+    def is_full(self):
+        """Whether another coroutine would have to wait."""
+        return len(self._running) + self._starting >= self._limit
+
+    @property
+    def ident(self):
+        """The identifier of the thread, None before it started."""
+        return self._thread and self._thread.ident
+
+    def run(self, function, label):
+        """
+        Run a coroutine function; return a Future for its end.
+
+        ``label`` says in logs what it is.
+        """
+        future = concurrent.futures.Future()
+        with self._lock:
+            if self._loop is None:
+                self._start_locked()
+            if self.is_full:
+                self._waiting.append((function, label, future))
+                return future
+            self._starting += 1
+        self._loop.call_soon_threadsafe(self._begin, function, label, future)
+        return future
+
+    def overdue(self, seconds):
+        """Return [(task, label), …] of what has run for so many seconds."""
+        latest = time.monotonic() - seconds
+        with self._lock:
+            running = list(self._running.items())
+        return [(task, label) for task, (since, label) in running if since <= latest]
+
+    def cancel(self, task):
+        """Cancel a coroutine; it ends at its next await."""
+        self._loop.call_soon_threadsafe(task.cancel)
+
+    def stop(self, timeout):
+        """
+        Let what runs end, then end the thread; return whether all ended.
+
+        What has not ended after ``timeout`` seconds is cancelled.
+        """
+        with self._lock:
+            loop, thread = self._loop, self._thread
+        if loop is None:
+            return True
+        done = asyncio.run_coroutine_threadsafe(self._finish(timeout), loop)
+        try:
+            ended = done.result(timeout + 1)
+        except concurrent.futures.TimeoutError:
+            # A coroutine keeps the loop from running: it ends with the process.
+            return False
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+        with self._lock:
+            self._loop = self._thread = None
+        return ended
+
+    def _start_locked(self):
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._run_loop, name="channels-coroutines", daemon=True
+        )
+        self._thread.start()
+
+    def _run_loop(self):
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    # On the loop.
+
+    def _begin(self, function, label, future):
+        task = self._loop.create_task(function())
+        with self._lock:
+            self._starting -= 1
+            self._running[task] = time.monotonic(), label
+        task.add_done_callback(lambda task: self._end(task, future))
+
+    def _end(self, task, future):
+        with self._lock:
+            _, label = self._running.pop(task)
+            following = self._waiting.popleft() if self._waiting else None
+            self._starting += following is not None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("The run of %s failed:", label, exc_info=error)
+        future.set_result(None)
+        if following is not None:
+            self._begin(*following)
+
+    async def _finish(self, timeout):
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout
+        while self._running or self._starting or self._waiting:
+            left = until - loop.time()
+            if left <= 0:
+                return await self._cancel_all()
+            if self._running:
+                await asyncio.wait([*self._running], timeout=left)
+            # Those that wait or start are running after this turn of the loop.
+            await asyncio.sleep(0)
+        return True
+
+    async def _cancel_all(self):
+        with self._lock:
+            waiting, self._waiting = self._waiting, deque()
+            running = dict(self._running)
+        for task, (_, label) in running.items():
+            logger.error("Cut off %s: it did not end in time.", label)
+            task.cancel()
+        for _, label, future in waiting:
+            logger.error("Cut off %s, which had not begun.", label)
+            future.set_result(None)
+        if running:
+            await asyncio.wait(running, timeout=1)
+        return False

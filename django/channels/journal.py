@@ -1,0 +1,102 @@
+"""
+What a worker process has fetched and not begun, where its death cannot reach it.
+
+In: batches, from prefetch.py in the worker process. Out: what is left of them,
+to the supervisor, which puts it back onto the layer.
+"""
+
+import logging
+import marshal
+import mmap
+import os
+import struct
+import tempfile
+
+# Messages of one batch.
+LIMIT = 128
+# Bytes of a file that stay allocated from batch to batch.
+KEPT_BYTES = 1024 * 1024
+# Where a file is that no disk has to keep; elsewhere one among other files.
+MEMORY_FOLDER = "/dev/shm"
+
+_HEAD = struct.Struct("=?xxxIQ")
+# The marks of messages that have begun are behind the head, a byte each.
+_MARKS = _HEAD.size
+_BODY = mmap.ALLOCATIONGRANULARITY
+_NO_MARKS = bytes(LIMIT)
+
+logger = logging.getLogger("django.channels.worker")
+
+
+def create_file():
+    """Return a descriptor of a new file for a Journal, without a name."""
+    folder = MEMORY_FOLDER if os.path.isdir(MEMORY_FOLDER) else None
+    with tempfile.TemporaryFile(dir=folder) as file:
+        os.ftruncate(file.fileno(), _BODY)
+        return os.dup(file.fileno())
+
+
+class Journal:
+    """
+    One batch of messages in a file that two processes have open.
+
+    ``file`` is a descriptor of create_file(), which the journal closes.
+    """
+
+    def __init__(self, file):
+        self._file = file
+        self._map = mmap.mmap(file, _BODY)
+        self._size = 0
+        self._failed = False
+
+    def record(self, pairs):
+        """
+        Keep (channel, message) pairs instead of the last ones.
+
+        Raise ValueError for more than LIMIT. What the file has no room for is
+        not kept; the log says so once.
+        """
+        if len(pairs) > LIMIT:
+            raise ValueError(f"A journal keeps {LIMIT} messages, not {len(pairs)}.")
+        _HEAD.pack_into(self._map, 0, False, 0, 0)
+        if not pairs:
+            return
+        data = marshal.dumps(pairs)
+        try:
+            if max(self._size, len(data)) > KEPT_BYTES:
+                os.ftruncate(self._file, _BODY)
+            os.pwrite(self._file, data, _BODY)
+        except OSError as error:
+            self._log_failure(error)
+            return
+        self._size = len(data)
+        self._map[_MARKS : _MARKS + LIMIT] = _NO_MARKS
+        # Only now does it count: a death before leaves no half of a batch.
+        _HEAD.pack_into(self._map, 0, True, len(pairs), len(data))
+
+    def begin(self, index):
+        """Note that a message of the batch is begun, or put back elsewhere."""
+        self._map[_MARKS + index] = 1
+
+    def rest(self):
+        """Return the pairs that have not begun."""
+        is_valid, count, size = _HEAD.unpack_from(self._map, 0)
+        if not is_valid:
+            return []
+        pairs = marshal.loads(os.pread(self._file, size, _BODY))
+        marks = self._map[_MARKS : _MARKS + count]
+        return [pair for pair, mark in zip(pairs, marks) if not mark]
+
+    def close(self):
+        """Close the file; its content goes with the last process that has it."""
+        self._map.close()
+        os.close(self._file)
+
+    def _log_failure(self, error):
+        if not self._failed:
+            self._failed = True
+            logger.error(
+                "What this worker has fetched is lost if it is killed: %s. This is "
+                "said once.",
+                error,
+            )

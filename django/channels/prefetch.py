@@ -1,0 +1,163 @@
+"""
+What the workers of one process have fetched and not begun.
+
+In: batches of the layer. Out: one message at a time, to the threads of worker.py.
+A thread that finds nothing here fetches for all of them, so that a message that
+comes alone passes no other thread.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+
+from django.channels.journal import LIMIT
+from django.channels.receiving import RECEIVE_SECONDS, Receiver
+
+# Messages that are fetched together at the most.
+FETCHED_MESSAGES = 100
+# Seconds of work that are fetched together at the most.
+FETCHED_SECONDS = 0.05
+# Seconds after which messages go back that wait while all threads are busy.
+WAITING_SECONDS = 0.25
+# Seconds that a receive waits while there is no room for coroutines.
+FULL_SECONDS = 0.05
+# The weight of the newest run in the mean time that a run takes.
+NEWEST_WEIGHT = 0.2
+
+logger = logging.getLogger("django.channels.worker")
+
+
+class Prefetch:
+    """
+    Fetches from ``channels`` of a layer for ``threads`` threads.
+
+    ``journal`` is a Journal for what waits here. While ``coroutines``, a
+    ConsumerLoop, is full, nothing is fetched from the channels that were added to
+    ``async_channels``.
+    """
+
+    def __init__(
+        self, channel_layer, channels, threads=1, journal=None, coroutines=None
+    ):
+        self._layer = channel_layer
+        self._channels = channels
+        self._threads = threads
+        self._journal = journal
+        self._coroutines = coroutines
+        self._receiver = Receiver(channel_layer, channels)
+        self._changed = threading.Condition(threading.Lock())
+        self._messages = deque()
+        # How many messages the journal has, and until when they are alive.
+        self._recorded = 0
+        self._expires = 0
+        self._waits_since = 0
+        self._is_fetching = False
+        self._is_stopped = False
+        # Seconds that a run takes: a guess that fetches one message for each
+        # thread, until more is known.
+        self._run_seconds = FETCHED_SECONDS
+        self.async_channels = set()
+
+    def next(self):
+        """Wait for a message; return (channel, content), or None after stop()."""
+        while True:
+            with self._changed:
+                while self._is_fetching and not (self._messages or self._is_stopped):
+                    self._changed.wait()
+                if self._is_stopped:
+                    return None
+                if self._messages:
+                    if (pair := self._begin_locked()) is not None:
+                        return pair
+                    continue
+                self._is_fetching = True
+            if (pair := self._fetch()) is not None:
+                return pair
+
+    def note_run(self, seconds):
+        """Take into account how long a run took."""
+        self._run_seconds += (seconds - self._run_seconds) * NEWEST_WEIGHT
+
+    def give_back(self, pairs):
+        """Put messages back that are fetched and not begun."""
+        self._receiver.put_back(pairs)
+
+    def give_back_waiting(self):
+        """Put back what waits here for a thread for too long."""
+        with self._changed:
+            waits = time.monotonic() - self._waits_since
+            pairs = self._drain_locked() if waits >= WAITING_SECONDS else []
+        self.give_back(pairs)
+
+    def stop(self):
+        """Have next() return None, and put back what waits here."""
+        with self._changed:
+            self._is_stopped = True
+            pairs = self._drain_locked()
+            self._changed.notify_all()
+        self._receiver.stop()
+        self.give_back(pairs)
+
+    def close(self):
+        """Give up what the layer has for it, once every next() has returned."""
+        self._receiver.close()
+
+    def _fetch(self):
+        """Fetch; return the first message, and wake others for the rest."""
+        pairs, first = [], None
+        try:
+            pairs = self._receive()
+        finally:
+            with self._changed:
+                self._is_fetching = False
+                back = pairs if self._is_stopped else []
+                if pairs and not back:
+                    first, *rest = pairs
+                    self._keep_locked(rest)
+                # One of the others fetches next.
+                self._changed.notify(max(1, len(pairs)))
+        if back:
+            self.give_back(back)
+        return first
+
+    def _receive(self):
+        share = FETCHED_SECONDS / max(self._run_seconds, 1e-9)
+        limit = int(min(max(1, share) * self._threads, FETCHED_MESSAGES, LIMIT))
+        self._receiver.limit = limit
+        timeout, channels = RECEIVE_SECONDS, self._channels
+        if self._coroutines is not None and self._coroutines.is_full:
+            timeout = FULL_SECONDS
+            channels = [c for c in channels if c not in self.async_channels]
+        self._receiver.channels = channels
+        return self._receiver.receive(timeout) or []
+
+    def _keep_locked(self, pairs):
+        if self._journal is not None and (pairs or self._recorded):
+            self._journal.record(pairs)
+        self._recorded = len(pairs)
+        self._messages.extend(pairs)
+        self._waits_since = time.monotonic()
+        self._expires = self._waits_since + self._layer.expiry
+
+    def _begin_locked(self):
+        """Return the next message, None if it is too old by now."""
+        if self._journal is not None:
+            self._journal.begin(self._recorded - len(self._messages))
+        pair = self._messages.popleft()
+        self._waits_since = now = time.monotonic()
+        if now < self._expires:
+            return pair
+        logger.warning(
+            "Dropped a message on %s: it expired while this process stood still.",
+            pair[0],
+        )
+        return None
+
+    def _drain_locked(self):
+        pairs, self._messages = list(self._messages), deque()
+        if self._journal is not None and pairs:
+            # First: it must not come twice if this process is killed now.
+            self._journal.record([])
+            self._recorded = 0
+        return pairs

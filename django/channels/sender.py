@@ -1,0 +1,218 @@
+"""
+How the messages of consumers leave: each consumer's at once, or several together.
+
+In: the outboxes of consumers that succeeded, from worker.py. Out: the layer's
+send_batch() and send_group().
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+
+from django.channels.exceptions import ChannelFull
+from django.channels.names import queue_of
+from django.channels.outbox import RETRY_INTERVAL_SECONDS, RETRY_SECONDS, deliver, drop
+
+# Messages that wait to be sent before a consumer's thread waits for room.
+WAITING_MESSAGES = 1000
+# Messages that leave in one call of the layer.
+BATCH_MESSAGES = 200
+
+logger = logging.getLogger("django.channels.worker")
+
+
+class DirectSender:
+    """Sends what a consumer sent in the consumer's thread, before it is finished."""
+
+    def send(self, outbox, delay=0):
+        """Send what is in an outbox, after ``delay`` seconds."""
+        if delay:
+            time.sleep(delay)
+        outbox.flush()
+
+    async def asend(self, outbox, delay=0):
+        """See send()."""
+        await asyncio.sleep(delay)
+        await asyncio.get_running_loop().run_in_executor(None, outbox.flush)
+
+    def stop(self, timeout):
+        """Return True: nothing waits here."""
+        return True
+
+
+class Sender:
+    """
+    Sends what several consumers sent together, in a thread that starts with it.
+
+    The messages of one consumer keep their order, and so do consumers that end
+    one after the other. A full channel holds up no other one: it is tried again
+    for as long as outbox.py says.
+    """
+
+    def __init__(self):
+        self._changed = threading.Condition(threading.Lock())
+        # What is to be sent, (layer, name, message, to_group), and functions to
+        # call when all before them was.
+        self._waiting = deque()
+        # What is to be sent later: [(time, send or function), …]
+        self._later = []
+        # {(layer's id, queue): [deadline, [send, …]]} of channels that are full.
+        self._full = {}
+        self._next_try = 0
+        self._is_stopping = False
+        self._is_busy = False
+        self._thread = None
+
+    def send(self, outbox, delay=0):
+        """
+        Have what is in an outbox sent, ``delay`` seconds from now.
+
+        Wait for room if much waits already.
+        """
+        with self._changed:
+            while len(self._waiting) >= WAITING_MESSAGES and self._thread is not None:
+                self._changed.wait()
+            self._add_locked(outbox.take(), delay)
+
+    async def asend(self, outbox, delay=0):
+        """See send(). Return when it is sent."""
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+
+        def settle():
+            if not future.done():
+                future.set_result(None)
+
+        def done():
+            try:
+                loop.call_soon_threadsafe(settle)
+            except RuntimeError:
+                logger.debug("A loop was closed before its consumers' messages left.")
+
+        with self._changed:
+            self._add_locked([*outbox.take(), done], delay)
+        await future
+
+    def stop(self, timeout):
+        """
+        Send what waits, then end the thread; return whether all was sent.
+
+        Nothing waits any longer for its time, or for a channel to have room.
+        """
+        with self._changed:
+            self._is_stopping = True
+            thread, self._thread = self._thread, None
+            self._changed.notify_all()
+        if thread is not None:
+            thread.join(timeout)
+        with self._changed:
+            self._is_stopping = False
+            return not (self._waiting or self._later or self._full or self._is_busy)
+
+    def _add_locked(self, items, delay):
+        if not items:
+            return
+        if delay:
+            due = time.monotonic() + delay
+            self._later.extend((due, item) for item in items)
+        else:
+            self._waiting.extend(items)
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._run, name="channels-sender", daemon=True
+            )
+            self._thread.start()
+        self._changed.notify_all()
+
+    # The thread.
+
+    def _run(self):
+        thread = threading.current_thread()
+        while True:
+            with self._changed:
+                self._is_busy = False
+                while not (items := self._take_locked()):
+                    if self._thread is not thread:
+                        return
+                    self._changed.wait(self._seconds_to_wait_locked())
+                self._is_busy = True
+                self._changed.notify_all()
+            try:
+                self._work(items)
+            except Exception:
+                logger.exception("Dropped messages of consumers.")
+
+    def _take_locked(self):
+        """Return what is to be sent now; it holds functions, too."""
+        now = time.monotonic()
+        items = []
+        if self._full and (now >= self._next_try or self._is_stopping):
+            self._next_try = now + RETRY_INTERVAL_SECONDS
+            items.append(None)
+        if self._later:
+            due = [self._is_stopping or when <= now for when, _ in self._later]
+            items += [item for (_, item), is_due in zip(self._later, due) if is_due]
+            self._later = [it for it, is_due in zip(self._later, due) if not is_due]
+        while self._waiting and len(items) < BATCH_MESSAGES:
+            items.append(self._waiting.popleft())
+        return items
+
+    def _seconds_to_wait_locked(self):
+        times = [when for when, _ in self._later]
+        if self._full:
+            times.append(self._next_try)
+        return max(0, min(times) - time.monotonic()) if times else None
+
+    def _work(self, items):
+        layer, batch = None, []
+        for item in items:
+            if not isinstance(item, tuple):
+                self._send(layer, batch)
+                layer, batch = None, []
+                if item is None:
+                    self._try_full()
+                else:
+                    item()
+                continue
+            if item[3] or item[0] is not layer:
+                self._send(layer, batch)
+                layer, batch = item[0], []
+            if item[3]:
+                deliver(layer, [item[1:3]], True)
+            elif held := self._full.get((id(layer), queue_of(item[1]))):
+                held[1].append(item)
+            else:
+                batch.append(item)
+        self._send(layer, batch)
+
+    def _send(self, layer, batch, deadlines=()):
+        """Send to channels of one layer; keep what finds them full."""
+        if not batch:
+            return
+        pairs = [item[1:3] for item in batch]
+        try:
+            results = layer.send_batch(pairs)
+        except Exception as error:
+            drop(layer, [name for name, _ in pairs], error)
+            return
+        for item, error in zip(batch, results):
+            if isinstance(error, ChannelFull):
+                self._hold(layer, item, error, dict(deadlines))
+            elif error is not None:
+                drop(layer, [item[1]], error)
+
+    def _hold(self, layer, item, error, deadlines):
+        key = id(layer), queue_of(item[1])
+        deadline = deadlines.get(key) or time.monotonic() + RETRY_SECONDS
+        if self._is_stopping or time.monotonic() >= deadline:
+            drop(layer, [item[1]], error)
+        else:
+            self._full.setdefault(key, [deadline, []])[1].append(item)
+
+    def _try_full(self):
+        """Send once more what found its channel full."""
+        full, self._full = self._full, {}
+        for key, (deadline, items) in full.items():
+            self._send(items[0][0], items, {key: deadline})
