@@ -4,6 +4,7 @@ import asyncio
 import os
 from unittest import mock
 
+from django.channels.exceptions import LayerUnavailable
 from django.channels.interface import websocket
 from django.channels.interface.application import Application
 from django.channels.interface.dispatch import LayerDispatcher
@@ -143,8 +144,19 @@ class FaultTests(WebSocketTestCase):
             await client.disconnect(1013)
         self.assertEqual(event, {"type": "websocket.close", "code": 1013})
         self.assertEqual(len(logs.output), 1)
+        self.assertIn("with 1013: message queue full.", logs.output[0])
         self.assertEqual((await self.next_message("websocket.receive"))["order"], 1)
         await self.assertDisconnected(order=2)
+
+    async def test_a_layer_that_is_away_is_not_said_to_be_full(self):
+        away = LayerUnavailable("gone")
+        client, _ = await self.open()
+        with mock.patch.object(self.layer.channel_layer, "asend", side_effect=away):
+            with self.assertLogs("django.channels.interface", "WARNING") as logs:
+                await client.put("websocket.receive", text="a")
+                await client.get()
+        self.assertIn("with 1013: message queue not available.", logs.output[0])
+        await client.disconnect(1013)
 
     @cites("WS-10", "too many replies wait to be written")
     async def test_a_client_that_never_reads_is_left(self):

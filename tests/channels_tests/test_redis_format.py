@@ -106,6 +106,15 @@ class QueueFormatTests(FormatTestCase):
                 self.assertEqual(int(found[name]), number, name)
             self.assertIn(b"second", found)
 
+    def test_processes_without_a_lease_do_not_wait(self):
+        self.store.take(["normal"], 1, wait=True)
+        self.store.claim([], ["inbox!"])
+        self.ask("normal", "ZADD", "w", 1, "gone")
+        for queue in "normal", "inbox!":
+            self.assertEqual(self.store.queues()[queue][1], 1)
+        self.ask("inbox!", "SET", "o", "gone", "PX", 10_000)
+        self.assertEqual(self.store.queues()["inbox!"][1], 0)
+
     @cites("RD-9", "must name its sender and a number that grows")
     def test_repeated_calls(self):
         shard = self.shard()

@@ -141,7 +141,7 @@ class HostTests(SimpleTestCase):
     def test_redis_py_is_asked_for(self):
         with mock.patch.dict("sys.modules", {"redis": None}):
             with self.assertRaisesMessage(
-                InvalidChannelLayerError, "python -m pip install redis[hiredis]"
+                InvalidChannelLayerError, "pip install 'Django[redis]'"
             ):
                 RedisChannelLayer()
 

@@ -50,8 +50,8 @@ def _import_redis():
         import redis  # NOQA: F401
     except ImportError as error:
         raise InvalidChannelLayerError(
-            "RedisChannelLayer needs redis-py. Install it, and hiredis, by: "
-            "python -m pip install redis[hiredis]"
+            "The Redis channel layer needs redis-py, which cannot be imported "
+            f"({error}). Install it with: pip install 'Django[redis]'"
         ) from error
 
 

@@ -4,6 +4,8 @@ How a socket is refused or closed, as far as its server can.
 In: decisions of websocket.py. Out: events for the server.
 """
 
+from django.channels.exceptions import LayerUnavailable
+
 # Close codes, RFC 6455 section 7.4.1.
 NORMAL = 1000
 ABNORMAL = 1006
@@ -13,6 +15,12 @@ TOO_BIG = 1009
 TRY_AGAIN_LATER = 1013
 # What is added for a server that cannot send a code below 3000.
 PRIVATE = 3000
+
+
+def describe_refusal(queue, error):
+    """Return in some words why a queue took nothing: it is full, or away."""
+    away = isinstance(error, LayerUnavailable)
+    return f"{queue} {'not available' if away else 'full'}"
 
 
 async def close_socket(send, code):

@@ -25,6 +25,7 @@ from django.channels.interface.endings import (
     TOO_BIG,
     TRY_AGAIN_LATER,
     close_socket,
+    describe_refusal,
     refuse_handshake,
 )
 from django.channels.interface.frames import (
@@ -106,8 +107,9 @@ class WebSocketConnection:
     async def _serve_connected(self):
         try:
             await self._dispatch("websocket.connect", self._handshake)
-        except NO_ROOM:
-            return await self._refuse(503, "Connection queue full.")
+        except NO_ROOM as error:
+            reason = describe_refusal("Connection queue", error)
+            return await self._refuse(503, f"{reason}.")
         except MessageTooLarge:
             return await self._refuse(431, "Request headers too large.")
         except asyncio.CancelledError:
@@ -150,8 +152,9 @@ class WebSocketConnection:
         frame = {"text": text} if text is not None else {"bytes": data}
         try:
             await self._dispatch("websocket.receive", frame)
-        except NO_ROOM:
-            self._give_up(TRY_AGAIN_LATER, "no room for its messages")
+        except NO_ROOM as error:
+            reason = describe_refusal("message queue", error)
+            self._give_up(TRY_AGAIN_LATER, reason)
         except MessageTooLarge as error:
             self._give_up(TOO_BIG, str(error))
         except TypeError as error:

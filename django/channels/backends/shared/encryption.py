@@ -107,8 +107,8 @@ def _check_keys(keys):
     if not isinstance(keys, (list, tuple)) or not keys:
         what = "an empty list" if isinstance(keys, (list, tuple)) else type(keys)
         raise InvalidChannelLayerError(
-            "The encryption keys must be a list of at least one str or bytes, not "
-            f"{what}."
+            "symmetric_encryption_keys must be a list of at least one str or "
+            f"bytes, not {what}."
         )
     return [_check_key(key) for key in keys]
 
@@ -116,18 +116,20 @@ def _check_keys(keys):
 def _check_key(key):
     if not isinstance(key, (str, bytes)):
         raise InvalidChannelLayerError(
-            f"An encryption key must be a str or bytes, not of {type(key)}."
+            "A key of symmetric_encryption_keys must be a str or bytes, not "
+            f"{type(key)}."
         )
     if len(key) < MIN_KEY_LENGTH:
         raise InvalidChannelLayerError(
-            f"An encryption key must have at least {MIN_KEY_LENGTH} characters or "
-            f"bytes, not {len(key)}."
+            f"A key of symmetric_encryption_keys must have at least {MIN_KEY_LENGTH} "
+            f"characters or bytes, not {len(key)}."
         )
     try:
         return key.encode() if isinstance(key, str) else bytes(key)
     except UnicodeEncodeError:
         raise InvalidChannelLayerError(
-            "An encryption key must be a str without lone surrogates, or bytes."
+            "A key of symmetric_encryption_keys must be a str without lone "
+            "surrogates, or bytes."
         ) from None
 
 

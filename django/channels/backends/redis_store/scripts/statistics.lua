@@ -16,14 +16,20 @@ local function rate(count, begin, before, at)
     return 0
 end
 
--- Return how many processes wait. An inbox has the one that claimed it, which
--- waits as long as it lives: what it reads with is not noted anywhere.
+-- Return how many processes wait that have a lease. An inbox has the one that
+-- claimed it, as long as that lives: what it reads with is not noted anywhere.
 local function count_waiting(q)
+    local waiting
     if q.inbox then
-        local owner = call('GET', P .. 'o:' .. q.name)
-        return owner and call('EXISTS', P .. 'p:' .. owner) or 0
+        waiting = {call('GET', P .. 'o:' .. q.name) or nil}
+    else
+        waiting = call('ZRANGE', P .. 'w:' .. q.name, 0, -1)
     end
-    return call('ZCARD', P .. 'w:' .. q.name)
+    local alive = 0
+    for _, incarnation in ipairs(waiting) do
+        alive = alive + call('EXISTS', P .. 'p:' .. incarnation)
+    end
+    return alive
 end
 
 -- Return when the oldest message came.
