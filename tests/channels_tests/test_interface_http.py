@@ -1,8 +1,13 @@
 import asyncio
+import time
+from unittest import mock
 
+from django.channels.exceptions import LayerUnavailable
 from django.channels.interface.application import Application, get_bus_application
 from django.channels.interface.dispatch import LayerDispatcher
-from django.channels.interface.http import BODY_CHUNK_BYTES, BODY_WINDOW
+from django.channels.interface.bodies import BODY_CHUNK_BYTES, BODY_WINDOW
+from django.channels.interface.http import CREDIT_BATCH
+from django.channels.limits import get_limits
 from django.test import SimpleTestCase
 from django.test.channel_layers import cites
 
@@ -213,6 +218,36 @@ class RequestTests(HttpTestCase):
         await self.reply(message, status=200)
         self.assertNothingLeft()
 
+    @cites("HTTP-11", "or the server ends the request")
+    async def test_a_request_that_the_server_ends_is_reported(self):
+        client = self.make_client()
+        await client.put("http.request")
+        message = await self.next_message()
+        name = "http.response.credit?x"
+        await self.reply(message, status=200, more_content=True, credit_channel=name)
+        self.assertEqual((await client.get())["type"], "http.response.start")
+        await client.get()
+        client.future.cancel()
+        with self.assertRaises(asyncio.CancelledError):
+            await client.future
+        credit = await self.next_message(name)
+        self.assertIs(credit["closed"], True)
+        self.assertEqual((await self.next_message())["type"], "http.disconnect")
+        self.assertNothingLeft()
+
+    async def test_a_request_that_was_ended_in_the_line_is_not_reported(self):
+        self.layer = make_layer(layer_class=SpanningLayer, capacity=1)
+        await self.layer.asend("http.request", {"path": "/other/"})
+        client = self.make_client(limits={"HTTP_QUEUE_SECONDS": None})
+        await client.put("http.request")
+        requests = client.application.requests.here()
+        while not requests._places:
+            await asyncio.sleep(0)
+        client.future.cancel()
+        with self.assertRaises(asyncio.CancelledError):
+            await client.future
+        self.assertEqual(self.layer.statistics()["messages_pending"], 1)
+
 
 class ResponseTests(HttpTestCase):
     async def answer(self, *replies, **options):
@@ -246,23 +281,45 @@ class ResponseTests(HttpTestCase):
 
     @cites("HTTP-9", "for what it has handed to the client")
     async def test_credit_is_given_for_what_was_written(self):
+        name = "http.response.credit?x"
+        part = {"content": b"b", "more_content": True}
         client = await self.answer(
-            {
-                "status": 200,
-                "content": b"a",
-                "more_content": True,
-                "credit_channel": "http.response.credit?x",
-            },
-            {"content": b"b", "more_content": True},
+            {"status": 200, "credit_channel": name, **part},
+            *[part] * (CREDIT_BATCH * 2),
         )
         for _ in range(2):
-            credit = await self.next_message("http.response.credit?x")
-            self.assertEqual(credit["chunks"], 1)
+            credit = await self.next_message(name)
+            self.assertEqual(credit["chunks"], CREDIT_BATCH)
         await client.put("http.disconnect")
         await client.ended()
-        credit = await self.next_message("http.response.credit?x")
+        credit = await self.next_message(name)
         self.assertIs(credit["closed"], True)
         self.assertEqual((await self.next_message())["type"], "http.disconnect")
+
+    @cites("HTTP-9", "unless the last one has come")
+    async def test_a_response_that_has_come_needs_no_credit(self):
+        name = "http.response.credit?x"
+        part = {"content": b"b", "more_content": True}
+        client = await self.answer(
+            {"status": 200, "credit_channel": name, **part},
+            *[part] * (CREDIT_BATCH * 2),
+            {"content": b"c"},
+        )
+        _, _, body = await client.response()
+        self.assertEqual(body, b"b" * (CREDIT_BATCH * 2 + 1) + b"c")
+        self.assertNothingLeft()
+
+    @cites("HTTP-14", "or because the server answered in its place")
+    async def test_whoever_sends_a_response_that_became_invalid_is_told(self):
+        name = "http.response.credit?x"
+        start = {"status": 200, "more_content": True, "credit_channel": name}
+        with self.assertLogs("django.channels.interface", "ERROR"):
+            client = await self.answer(start, {"content": 5})
+            for _ in range(2):
+                await client.get()
+            await client.ended()
+        self.assertIs((await self.next_message(name))["closed"], True)
+        self.assertNothingLeft()
 
     @cites("HTTP-8", "answers with status 500 if nothing was sent yet")
     async def test_a_response_that_is_none_becomes_a_500(self):
@@ -293,15 +350,66 @@ class ResponseTests(HttpTestCase):
 
 
 class LimitTests(HttpTestCase):
-    @cites("HTTP-12", "when the channel http.request is full")
-    async def test_a_full_channel_answers_503(self):
+    @cites("HTTP-12", "stays full for its time limit, 0.5 seconds by default")
+    async def test_a_channel_that_stays_full_answers_503(self):
         self.layer = make_layer(layer_class=SpanningLayer, capacity=1)
         await self.layer.asend("http.request", {"path": "/other/"})
-        status, _, body = await self.make_client().request()
+        client = self.make_client(limits={"HTTP_QUEUE_SECONDS": 0.05})
+        status, _, body = await client.request()
         self.assertEqual((status, body), (503, b"Request queue full.\n"))
         self.assertEqual(self.layer.statistics()["messages_pending"], 1)
+        self.assertEqual(get_limits()["HTTP_QUEUE_SECONDS"], 0.5)
 
-    @cites("HTTP-12", "when no response begins within its time limit")
+    @cites("HTTP-15", "must not cut a request while its body makes progress")
+    async def test_an_upload_may_take_longer_than_a_response(self):
+        limits = {"HTTP_RESPONSE_SECONDS": 0.5}
+        client = self.make_client(method="POST", limits=limits)
+        begun = time.monotonic()
+        part = {"body": b"x" * BODY_CHUNK_BYTES, "more_body": True}
+        await client.put("http.request", **part)
+        message = await self.next_message()
+        credit = {"type": "http.request.credit", "chunks": 1}
+        while time.monotonic() < begun + 0.8:
+            await client.put("http.request", **part)
+            await self.next_message(message["body_channel"])
+            await self.reply(message, **credit)
+        await client.put("http.request", body=b"", more_body=False)
+        await self.reply(message, status=204)
+        self.assertEqual((await client.response())[0], 204)
+
+    @cites("HTTP-15", "If it is the client that sends nothing in that time")
+    async def test_a_body_that_does_not_come_gets_408(self):
+        for body in b"", b"x", b"x" * BODY_CHUNK_BYTES * 2:
+            with self.subTest(size=len(body)):
+                limits = {"HTTP_RESPONSE_SECONDS": 0.05}
+                client = self.make_client(method="POST", limits=limits)
+                await client.put("http.request", body=body, more_body=True)
+                status, _, content = await client.response()
+                self.assertEqual(status, 408)
+                self.assertEqual(content, b"Request body did not arrive in time.\n")
+        message = await self.next_message()
+        for closed in None, True:
+            part = await self.next_message(message["body_channel"])
+            self.assertIs(part.get("closed"), closed)
+        self.assertNothingLeft()
+
+    async def test_a_body_that_nobody_reads_gets_503(self):
+        limits = {"HTTP_RESPONSE_SECONDS": 0.05}
+        client = self.make_client(method="POST", limits=limits)
+        for _ in range(BODY_WINDOW + 2):
+            part = b"x" * BODY_CHUNK_BYTES
+            await client.put("http.request", body=part, more_body=True)
+        self.assertEqual((await client.response())[0], 503)
+
+    async def test_a_layer_that_is_away_is_not_said_to_be_full(self):
+        away = LayerUnavailable("gone")
+        with mock.patch.object(
+            self.layer.channel_layer, "asend_batch", side_effect=away
+        ):
+            status, _, body = await self.make_client().request()
+        self.assertEqual((status, body), (503, b"Request queue not available.\n"))
+
+    @cites("HTTP-12", "when no response begins within another time limit")
     async def test_a_request_that_nobody_answers_gets_503(self):
         client = self.make_client(limits={"HTTP_RESPONSE_SECONDS": 0.05})
         status, _, body = await client.request()

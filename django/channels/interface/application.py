@@ -11,6 +11,7 @@ import atexit
 
 from django.channels.interface.dispatch import LayerDispatcher, UnreachableDispatcher
 from django.channels.interface.http import HttpConnection
+from django.channels.interface.line import Lines
 from django.channels.interface.replies import ReplyInbox
 from django.channels.interface.websocket import WebSocketConnection
 from django.channels.limits import get_limits
@@ -29,6 +30,7 @@ class Application:
         self.layer = channel_layer
         self.dispatcher = dispatcher
         self.replies = ReplyInbox(channel_layer)
+        self.requests = Lines(dispatcher, "http.request")
         self.open_sockets = set()
         self._http = http
         self._overrides = limits or {}

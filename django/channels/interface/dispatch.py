@@ -68,6 +68,25 @@ class LayerDispatcher:
         """
         await finish(self._layer.asend(channel, message))
 
+    async def send_batch(self, channel, messages):
+        """
+        Send [(lane, message), …]; return None or the error of each.
+
+        It is not to be cancelled.
+        """
+        try:
+            return await self._layer.asend_batch(
+                [(channel, message) for _, message in messages]
+            )
+        except TypeError as error:
+            if len(messages) == 1:
+                return [error]
+        # One of them is none that a layer carries: not the others' fault.
+        results = []
+        for item in messages:
+            results += await self.send_batch(channel, [item])
+        return results
+
     def send_now(self, channel, message):
         """See send(). Called without an event loop."""
         self._layer.send(channel, message)
@@ -88,7 +107,14 @@ class UnreachableDispatcher:
         return self
 
     async def send(self, channel, message):
-        """Log the reason, once, and raise ChannelFull."""
+        """Log the reason, once, and raise LayerUnavailable."""
+        raise self._get_error(channel)
+
+    async def send_batch(self, channel, messages):
+        """Log the reason, once, and return a LayerUnavailable for each."""
+        return [self._get_error(channel)] * len(messages)
+
+    def _get_error(self, channel):
         if not self._logged:
             self._logged = True
             logger.error(
@@ -98,7 +124,9 @@ class UnreachableDispatcher:
                 self._layer,
                 channel,
             )
-        raise ChannelFull(f"No worker can reach {channel} on layer {self._layer}.")
+        return LayerUnavailable(
+            f"No worker can reach {channel} on layer {self._layer}."
+        )
 
     def abandon(self):
         """Do nothing: nothing was sent."""
@@ -161,6 +189,17 @@ class LaneDispatcher:
             # After a fork, the threads are the parent's.
             self._reset()
         return Lane(self)
+
+    async def send_batch(self, channel, messages):
+        """Queue [(lane, message), …]; return None or a ChannelFull for each."""
+        results = []
+        for lane, message in messages:
+            try:
+                self.put(lane, channel, message)
+                results.append(None)
+            except ChannelFull as error:
+                results.append(error)
+        return results
 
     def put(self, lane, channel, message):
         """Queue a message in a lane; raise ChannelFull if too many wait."""

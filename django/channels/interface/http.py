@@ -9,39 +9,42 @@ http.response events. The messages are described in specs/protocols/http.rst.
 import asyncio
 import contextlib
 import logging
+from collections import deque
 
 from django.channels.exceptions import (
     ChannelFull,
     LayerUnavailable,
     MessageTooLarge,
 )
+from django.channels.interface.bodies import ClientGone, Refused, RequestBody
 from django.channels.interface.dispatch import NO_ROOM, finish
 from django.channels.interface.responses import ResponseWriter
 
-# Bytes of a body in one message.
-BODY_CHUNK_BYTES = 64 * 1024
-# Chunks of a body that may be sent before the other side has read some.
-BODY_WINDOW = 64
-# Seconds between two tries to send to a channel that is full.
-RETRY_INTERVAL_SECONDS = 0.05
+# Messages of a response after which its sender is told that they were passed on.
+CREDIT_BATCH = 16
 
-_READER_ENDED = object()
 _LATE = object()
 
 logger = logging.getLogger("django.channels.interface")
 
 
-class _ClientGone(Exception):
-    """Raised when the client is found to have gone away."""
+class _Arrivals:
+    """What comes for one connection, and the one who waits for it."""
 
+    def __init__(self):
+        self._items = deque()
+        self._waiter = None
 
-class _Refused(Exception):
-    """Raised to answer a request with an error of the interface's own."""
+    def put(self, item):
+        self._items.append(item)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
-    def __init__(self, status, reason):
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
+    async def get(self):
+        while not self._items:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._items.popleft()
 
 
 class HttpConnection:
@@ -50,58 +53,74 @@ class HttpConnection:
     def __init__(self, application, scope, receive, send):
         self._layer = application.layer
         self._replies = application.replies
+        self._requests = application.requests
         self._lane = application.dispatcher.open()
         self._limits = application.limits
         self._scope = scope
         self._headers = [[bytes(n).lower(), bytes(v)] for n, v in scope["headers"]]
         self._receive = receive
         self._response = ResponseWriter(send)
-        # Of the body: what no message took yet, bytes so far, whether all came.
-        self._buffer = bytearray()
-        self._received = 0
-        self._ended = False
+        self._body = RequestBody(
+            self._layer, receive, self._limits["HTTP_BODY_BYTES"], self._moved
+        )
+        # Replies; tasks that ended, of the client's side; and _LATE.
+        self._arrivals = _Arrivals()
+        # The task that reads what the client sends after the request.
+        self._reader = None
+        # Has the last message of the response come? Who is told of the others?
+        self._last_came = False
         self._credit_channel = None
-        self._credit = asyncio.Semaphore(BODY_WINDOW)
-        # Replies, and _READER_ENDED and _LATE when they are true.
-        self._inbox = asyncio.Queue()
+        self._credit = 0
 
     async def serve(self):
         """Answer the request, with an error of our own if need be."""
-        self.reply_channel = await self._replies.open(self._inbox.put_nowait)
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        # Whether the timer, and nobody else, cancelled the task.
+        self._is_late = False
+        self.reply_channel = await self._replies.open(self._deliver)
+        self._start_timer()
         try:
             await self._answer()
-        except _ClientGone:
+        except ClientGone:
             pass
-        except _Refused as refusal:
+        except Refused as refusal:
             self._lane.abandon()
             with contextlib.suppress(OSError):
                 await self._response.refuse(refusal.status, refusal.reason)
         finally:
+            if self._timer is not None:
+                self._timer.cancel()
             await self._replies.close(self.reply_channel)
 
     async def _answer(self):
         self._check_headers()
-        body = await self._read_chunk()
-        message = self._get_message(body)
-        if self._more_body:
-            message["body_channel"] = await self._layer.anew_channel(
-                "http.request.body?"
-            )
+        message = self._get_message(await self._read_first())
+        if self._body.has_more:
+            message["body_channel"] = await self._body.open_channel()
+        line = self._requests.here()
+        place = line.enter(self._lane, message, self._limits["HTTP_QUEUE_SECONDS"])
         try:
-            await self._lane.send("http.request", message)
-        except NO_ROOM:
-            raise _Refused(503, "Request queue full.")
+            await line.send(place)
+            self._moved()
+            self._start_reader()
+            while not self._response.complete:
+                await self._take(await self._arrivals.get())
+        except ChannelFull:
+            raise Refused(503, "Request queue full.")
+        except LayerUnavailable:
+            raise Refused(503, "Request queue not available.")
         except MessageTooLarge:
-            raise _Refused(431, "Request headers too large.")
-        reader = asyncio.ensure_future(self._forward(message.get("body_channel")))
-        reader.add_done_callback(lambda task: self._inbox.put_nowait(_READER_ENDED))
-        try:
-            await self._relay(reader)
-        except _ClientGone:
-            await self._disconnect()
+            raise Refused(431, "Request headers too large.")
+        except Refused:
+            await self._close_credit()
+            raise
+        except (ClientGone, asyncio.CancelledError):
+            if place.is_sent:
+                await finish(self._disconnect())
             raise
         finally:
-            await self._stop(reader, message.get("body_channel"))
+            await self._stop_reader()
 
     # From the client.
 
@@ -111,132 +130,135 @@ class HttpConnection:
         for name, value in self._headers:
             size += len(name) + len(value)
             if name == b"content-length" and value.isdigit():
-                self._check_body_size(int(value))
+                self._body.check_size(int(value))
         if limit is not None and size > limit:
-            raise _Refused(431, f"Request headers exceed {limit} bytes.")
+            raise Refused(431, f"Request headers exceed {limit} bytes.")
 
-    def _check_body_size(self, size):
-        limit = self._limits["HTTP_BODY_BYTES"]
-        if limit is not None and size > limit:
-            raise _Refused(413, f"Request body exceeds {limit} bytes.")
+    async def _read_first(self):
+        """Return the part of the body that is in the request."""
+        try:
+            return await self._body.read_chunk()
+        except asyncio.CancelledError:
+            if not self._is_late:
+                raise
+            # Python 3.10 counts no cancellations.
+            getattr(self._task, "uncancel", int)()
+            raise Refused(408, "Request body did not arrive in time.")
 
-    async def _read_chunk(self):
-        """Return the next part of the body, a full chunk unless it is the last."""
-        while not self._ended and len(self._buffer) < BODY_CHUNK_BYTES:
-            event = await self._receive()
-            if event["type"] == "http.disconnect":
-                raise _ClientGone
-            self._buffer += event.get("body", b"")
-            self._received += len(event.get("body", b""))
-            self._check_body_size(self._received)
-            self._ended = not event.get("more_body", False)
-        chunk = bytes(self._buffer[:BODY_CHUNK_BYTES])
-        del self._buffer[:BODY_CHUNK_BYTES]
-        return chunk
+    def _start_reader(self):
+        """Read on: the rest of the body, or the news that the client is gone."""
+        reading = self._forward() if self._body.has_more else self._receive()
+        self._reader = asyncio.ensure_future(reading)
+        self._reader.add_done_callback(self._arrivals.put)
+        self._reader.add_done_callback(_retrieve)
 
-    @property
-    def _more_body(self):
-        return bool(self._buffer) or not self._ended
+    async def _forward(self):
+        await self._body.forward()
+        return await self._receive()
 
-    async def _forward(self, body_channel):
-        """Send the rest of the body, then wait until the client goes away."""
-        while self._more_body:
-            await self._credit.acquire()
-            chunk = {"content": await self._read_chunk()}
-            await self._send_body(body_channel, more_content=self._more_body, **chunk)
-        while (await self._receive())["type"] != "http.disconnect":
-            continue
-        raise _ClientGone
-
-    async def _send_body(self, body_channel, **content):
-        message = {"type": "http.request.body", **content}
-        while True:
-            try:
-                return await finish(self._layer.asend(body_channel, message))
-            except ChannelFull:
-                await asyncio.sleep(RETRY_INTERVAL_SECONDS)
-            except LayerUnavailable:
-                # It may have been stored: a second one would garble the body.
-                raise _Refused(503, "Request queue not available.")
-
-    async def _stop(self, reader, body_channel):
+    async def _stop_reader(self):
+        reader, self._reader = self._reader, None
+        if reader is None:
+            return
+        reader.remove_done_callback(self._arrivals.put)
         reader.cancel()
-        while not reader.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait([reader])
-        if body_channel and self._more_body:
-            # Whoever still reads the body learns that nothing follows.
-            closed = {"type": "http.request.body", "closed": True}
-            with contextlib.suppress(*NO_ROOM):
-                await finish(self._layer.asend(body_channel, closed))
-        with contextlib.suppress(asyncio.CancelledError, _ClientGone, _Refused):
-            reader.result()
+        if self._body.has_more:
+            # What it was sending comes before what says that nothing follows.
+            while not reader.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([reader])
+            await self._body.close()
+
+    def _read_on(self, reader):
+        """Act on what ended the reading of the client's side."""
+        if reader.cancelled():
+            return
+        if reader.result()["type"] == "http.disconnect":
+            raise ClientGone
+        self._start_reader()
+
+    # Time.
+
+    def _start_timer(self):
+        """Give the client, and then the consumer, their time."""
+        self._timer = None
+        seconds = self._limits["HTTP_RESPONSE_SECONDS"]
+        self._moved()
+        if seconds:
+            self._timer = self._loop.call_later(seconds, self._expire)
+
+    def _moved(self):
+        """Note that there is progress: the time begins anew."""
+        self._last_move = self._loop.time()
+
+    def _expire(self):
+        due = self._last_move + self._limits["HTTP_RESPONSE_SECONDS"]
+        if due > self._loop.time():
+            self._timer = self._loop.call_at(due, self._expire)
+        elif self._reader is not None:
+            self._arrivals.put(_LATE)
+        elif self._body.is_awaited:
+            self._is_late = True
+            self._task.cancel()
+        else:
+            # It stands in the line, which has a time limit of its own.
+            self._start_timer()
 
     # To the client.
 
-    async def _relay(self, reader):
-        """Pass replies on until the response is complete."""
-        loop = asyncio.get_running_loop()
-        timer = None
-        if seconds := self._limits["HTTP_RESPONSE_SECONDS"]:
-            timer = loop.call_later(seconds, self._inbox.put_nowait, _LATE)
-        try:
-            while not self._response.complete:
-                await self._take(await self._inbox.get(), reader)
-        finally:
-            if timer:
-                timer.cancel()
+    def _deliver(self, reply):
+        """Take a reply from the inbox."""
+        is_credit = reply.get("type") == "http.request.credit"
+        if not is_credit and not reply.get("more_content"):
+            self._last_came = True
+        self._arrivals.put(reply)
 
-    async def _take(self, reply, reader):
-        if reply is _READER_ENDED:
-            # It never returns: the client is gone, or the body is too large.
-            reader.result()
-        elif reply is _LATE:
-            if not self._response.started:
-                raise _Refused(
-                    503, "Worker server failed to respond within time limit."
-                )
-        elif reply.get("type") == "http.request.credit":
-            self._add_credit(reply.get("chunks"))
-        else:
-            await self._pass_on(reply)
-
-    def _add_credit(self, chunks):
-        if type(chunks) is not int or not 0 < chunks <= BODY_WINDOW:
-            logger.error(
-                "Ignored a credit for %s: chunks must be an int from 1 to %d, not %r.",
-                self._scope["path"],
-                BODY_WINDOW,
-                chunks,
-            )
-            return
-        for _ in range(chunks):
-            self._credit.release()
+    async def _take(self, item):
+        if type(item) is dict:
+            if item.get("type") == "http.request.credit":
+                self._body.add_credit(item.get("chunks"), self._scope["path"])
+            else:
+                await self._pass_on(item)
+        elif item is not _LATE:
+            self._read_on(item)
+        elif not self._response.started:
+            if self._body.is_awaited:
+                raise Refused(408, "Request body did not arrive in time.")
+            raise Refused(503, "Worker server failed to respond within time limit.")
 
     async def _pass_on(self, reply):
         try:
             await self._response.write(reply)
         except OSError:
             # So a server tells that the client is gone.
-            raise _ClientGone
+            raise ClientGone
         except ValueError as error:
             logger.error("Invalid reply to %s: %s", self._scope["path"], error)
-            raise _Refused(500, "Invalid response.")
+            raise Refused(500, "Invalid response.")
         if credit_channel := reply.get("credit_channel"):
             self._credit_channel = credit_channel
-        if self._credit_channel and not self._response.complete:
-            await self._send_credit(chunks=1)
+        if self._credit_channel is not None:
+            self._credit += 1
+            if self._credit >= CREDIT_BATCH and not self._last_came:
+                await self._send_credit(chunks=self._credit)
+                self._credit = 0
 
     async def _send_credit(self, **content):
         message = {"type": "http.response.credit", **content}
         with contextlib.suppress(*NO_ROOM):
             await self._layer.asend(self._credit_channel, message)
 
+    # The end.
+
+    async def _close_credit(self):
+        """Tell who sends the response that nobody reads it."""
+        if self._credit_channel is not None:
+            await self._send_credit(closed=True)
+
     async def _disconnect(self):
         """Tell the consumers that the client went before it was answered."""
         self._lane.abandon()
-        if self._credit_channel:
-            await self._send_credit(closed=True)
+        await self._close_credit()
         message = {
             "type": "http.disconnect",
             "reply_channel": self.reply_channel,
@@ -263,3 +285,9 @@ class HttpConnection:
             "client": list(scope["client"]) if scope.get("client") else None,
             "server": list(scope["server"]) if scope.get("server") else None,
         }
+
+
+def _retrieve(task):
+    """Keep asyncio from reporting what nobody is interested in any more."""
+    if not task.cancelled():
+        task.exception()

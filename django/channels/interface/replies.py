@@ -108,7 +108,12 @@ class ReplyInbox:
         """Forget a reply channel, its messages and its memberships."""
         with self._lock:
             self._open.pop(name, None)
-        await finish(self._layer.aclose_channel(name))
+        try:
+            await self._layer.aclose_channel(name)
+        except asyncio.CancelledError:
+            # It may have been cut off. Closing twice is closing once.
+            await finish(self._layer.aclose_channel(name))
+            raise
 
     def _read(self):
         backoff = FIRST_BACKOFF_SECONDS

@@ -1,0 +1,154 @@
+"""
+Requests on their way to a channel that may be full.
+
+In: messages of the connections in http.py. Out: a dispatcher's send_batch().
+
+The requests of an event loop stand in one line. What comes in one turn of the
+loop, or while others are on their way, goes out together; what finds no room is
+tried again for a while, first come, first served.
+"""
+
+import asyncio
+import weakref
+from collections import deque
+from itertools import islice
+
+from django.channels.exceptions import ChannelFull
+from django.channels.interface.dispatch import finish
+
+# Requests that are sent at once, and that are tried when there was no room.
+BATCH_LIMIT = 100
+RETRY_LIMIT = 8
+# Seconds between two tries while the channel is full.
+RETRY_INTERVAL_SECONDS = 0.01
+
+
+class Place:
+    """A message's place in a line; ``is_sent`` tells whether it was sent."""
+
+    def __init__(self, lane, message, deadline):
+        self.lane = lane
+        self.message = message
+        self.deadline = deadline
+        self.is_sent = False
+        # Is it on its way just now?
+        self.is_moving = False
+        self.future = asyncio.get_running_loop().create_future()
+        # Whom a cancelled sender waits with for the end of what has begun.
+        self.ended = None
+
+    def end(self, error=None):
+        """Tell the sender what came of it."""
+        self.is_sent = error is None
+        self.is_moving = False
+        for future in (self.future, self.ended):
+            if future is None or future.done():
+                continue
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
+
+    async def wait_for_end(self):
+        """Wait for what has begun, after ``future`` was cancelled."""
+        if self.is_moving:
+            self.ended = asyncio.get_running_loop().create_future()
+            await self.ended
+
+
+class Line:
+    """The messages of one event loop that go to one channel."""
+
+    def __init__(self, dispatcher, channel):
+        self._dispatcher = dispatcher
+        self._channel = channel
+        self._places = deque()
+        self._task = None
+
+    def enter(self, lane, message, seconds):
+        """Return the Place of a message, for send(); None is for ever."""
+        now = asyncio.get_running_loop().time()
+        deadline = float("inf") if seconds is None else now + seconds
+        return Place(lane, message, deadline)
+
+    async def send(self, place):
+        """
+        Send a message when its turn comes and there is room.
+
+        Raise ChannelFull if there is none in time, or what else keeps it from
+        being sent. When the caller is cancelled, ``place.is_sent`` is true if it
+        was sent all the same.
+        """
+        self._places.append(place)
+        if self._task is None:
+            self._task = asyncio.ensure_future(self._move())
+        try:
+            await place.future
+        except asyncio.CancelledError:
+            if place.is_moving:
+                await finish(place.wait_for_end())
+            elif place in self._places:
+                self._places.remove(place)
+            raise
+
+    async def _move(self):
+        """Send what stands in the line until nothing does."""
+        limit = BATCH_LIMIT
+        try:
+            while self._places:
+                if await self._send(limit):
+                    limit = min(limit * 2, BATCH_LIMIT)
+                    continue
+                self._expire()
+                if self._places:
+                    limit = RETRY_LIMIT
+                    await asyncio.sleep(RETRY_INTERVAL_SECONDS)
+        finally:
+            self._task = None
+
+    async def _send(self, limit):
+        """Send the first ones; return whether there was room for all of them."""
+        places = list(islice(self._places, limit))
+        for place in places:
+            place.is_moving = True
+        messages = [(place.lane, place.message) for place in places]
+        try:
+            results = await self._dispatcher.send_batch(self._channel, messages)
+        except Exception as error:
+            results = [error] * len(places)
+        refused = []
+        for place, error in zip(places, results):
+            self._places.popleft()
+            if not isinstance(error, ChannelFull):
+                place.end(error)
+            elif not place.future.cancelled():
+                place.is_moving = False
+                place.reason = error
+                refused.append(place)
+            else:
+                place.end(error)
+        self._places.extendleft(reversed(refused))
+        return not refused
+
+    def _expire(self):
+        now = asyncio.get_running_loop().time()
+        while self._places and self._places[0].deadline <= now:
+            place = self._places.popleft()
+            place.end(place.reason)
+
+
+class Lines:
+    """The lines of all event loops that a channel is sent to from."""
+
+    def __init__(self, dispatcher, channel):
+        self._dispatcher = dispatcher
+        self._channel = channel
+        self._lines = weakref.WeakKeyDictionary()
+
+    def here(self):
+        """Return the line of the running loop."""
+        loop = asyncio.get_running_loop()
+        line = self._lines.get(loop)
+        if line is None:
+            line = self._lines[loop] = Line(self._dispatcher, self._channel)
+        return line

@@ -1,0 +1,113 @@
+import asyncio
+
+from django.channels.exceptions import ChannelFull
+from django.channels.interface.dispatch import LaneDispatcher, LayerDispatcher
+from django.channels.interface.line import BATCH_LIMIT, Lines
+from django.test import SimpleTestCase
+from django.test.channel_layers import cites
+
+from .layers import SpanningLayer, make_layer
+from .utils import TIMEOUT
+
+CHANNEL = "http.request"
+
+
+class LineTestCase(SimpleTestCase):
+    def setUp(self):
+        self.layer = make_layer(layer_class=SpanningLayer, capacity=2)
+        self.addCleanup(self.layer.close)
+        self.dispatcher = LayerDispatcher(self.layer)
+        self.batches = []
+        self.lines = Lines(self, CHANNEL)
+
+    async def send_batch(self, channel, messages):
+        """Pass on to the dispatcher, and note what was sent at once."""
+        self.batches.append([message["n"] for _, message in messages])
+        return await self.dispatcher.send_batch(channel, messages)
+
+    def enter(self, n, seconds=None, **content):
+        """Return the Place of a message in the line, and the task that sends it."""
+        line = self.lines.here()
+        place = line.enter(self.dispatcher.open(), {"n": n, **content}, seconds)
+        return place, asyncio.ensure_future(line.send(place))
+
+    async def taken(self):
+        _, message = await self.layer.areceive([CHANNEL], block=True, timeout=TIMEOUT)
+        return message["n"]
+
+
+class LineTests(LineTestCase):
+    async def test_what_comes_in_one_turn_of_the_loop_goes_out_together(self):
+        tasks = [self.enter(n)[1] for n in range(2)]
+        await asyncio.gather(*tasks)
+        self.assertEqual(self.batches, [[0, 1]])
+
+    @cites("HTTP-12", "requests wait in the order in which they came")
+    async def test_who_waits_for_room_is_served_in_order(self):
+        tasks = [self.enter(n)[1] for n in range(BATCH_LIMIT + 20)]
+        for n in range(len(tasks)):
+            self.assertEqual(await self.taken(), n)
+        await asyncio.gather(*tasks)
+
+    async def test_a_wait_has_an_end(self):
+        tasks = [self.enter(n, 0.05)[1] for n in range(4)]
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        self.assertEqual(results[:2], [None, None])
+        for error in results[2:]:
+            self.assertIsInstance(error, ChannelFull)
+        self.assertEqual([await self.taken() for _ in range(2)], [0, 1])
+        self.assertEqual(self.layer.statistics()["messages_pending"], 0)
+
+    async def test_who_leaves_the_line_sends_nothing(self):
+        places, tasks = zip(*[self.enter(n) for n in range(4)])
+        await asyncio.wait(tasks[:2])
+        tasks[2].cancel()
+        with self.assertRaises(asyncio.CancelledError):
+            await tasks[2]
+        self.assertEqual([await self.taken() for _ in range(3)], [0, 1, 3])
+        self.assertEqual([p.is_sent for p in places], [True, True, False, True])
+
+    async def test_who_leaves_on_the_way_knows_whether_it_was_sent(self):
+        release = asyncio.Event()
+        send_batch = self.dispatcher.send_batch
+
+        async def held(*args):
+            await release.wait()
+            return await send_batch(*args)
+
+        self.dispatcher.send_batch = held
+        places, tasks = zip(*[self.enter(n, 0.05) for n in range(3)])
+        while not places[2].is_moving:
+            await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.sleep(0)
+        release.set()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        for error in results[:2]:
+            self.assertIsInstance(error, asyncio.CancelledError)
+        self.assertIsInstance(results[2], ChannelFull)
+        self.assertEqual([p.is_sent for p in places], [True, True, False])
+
+    async def test_a_message_that_is_none_fails_alone(self):
+        tasks = [self.enter(0)[1], self.enter(1, x=object())[1], self.enter(2)[1]]
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        self.assertIsInstance(results[1], TypeError)
+        self.assertEqual(results[::2], [None, None])
+
+
+class LaneLineTests(LineTestCase):
+    def setUp(self):
+        super().setUp()
+        self.consumed = []
+        self.dispatcher = LaneDispatcher(self.consume, self.layer.get_capacity)
+        self.addCleanup(self.dispatcher.stop, TIMEOUT)
+
+    def consume(self, channel, message):
+        self.consumed.append(message["n"])
+
+    async def test_the_threads_of_the_process_are_waited_for_as_well(self):
+        tasks = [self.enter(n)[1] for n in range(50)]
+        await asyncio.wait_for(asyncio.gather(*tasks), TIMEOUT)
+        self.assertIs(self.dispatcher.stop(TIMEOUT), True)
+        self.assertEqual(sorted(self.consumed), list(range(50)))
