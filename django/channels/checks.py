@@ -1,5 +1,6 @@
 """System checks of CHANNEL_LAYERS, their routings, and CHANNEL_LIMITS."""
 
+from django.channels import revocation  # NOQA: F401 connects its receivers
 from django.channels.exceptions import ChannelsError, LayerUnavailable
 from django.channels.layers import channel_layers
 from django.channels.limits import limit_error
