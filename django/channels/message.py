@@ -57,6 +57,12 @@ class Message:
         """Return the content's value for a key, ``default`` if it has none."""
         return self.content.get(key, default)
 
+    def with_content(self, content):
+        """Return the same message with other content, not copied."""
+        message = object.__new__(type(self))
+        message.__dict__.update(self.__dict__, content=content)
+        return message
+
     def copy(self):
         """Return a message with a deep copy of the content."""
         return type(self)(

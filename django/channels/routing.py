@@ -4,60 +4,40 @@ Which consumer gets a message.
 In: messages, from the worker. Out: a consumer and its keyword arguments.
 """
 
-import re
-
 from django.channels.exceptions import DenyConnection, InvalidRoutingError
-from django.channels.names import validate_receivable
+from django.channels.filters import Filters, kwargs_of
+from django.channels.names import queue_of, validate_receivable
+from django.channels.paths import (
+    PathRoute,
+    UrlConf,
+    is_path,
+    not_a_path,
+    path,
+    re_path,
+    reverse,
+    reverse_lazy,
+)
+from django.channels.targets import consumer_for, resolve_consumer
+from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 
-
-def _compile(key, pattern):
-    """Return a filter's regular expression, checked."""
-    try:
-        regex = re.compile(pattern)
-    except (re.error, TypeError) as error:
-        raise InvalidRoutingError(
-            f"The filter {key}={pattern!r} is not a regular expression: {error}"
-        ) from error
-    if regex.groups != len(regex.groupindex):
-        raise ValueError(
-            f"{key}={pattern!r} contains positional groups; only named groups are "
-            f"allowed."
-        )
-    return regex
-
-
-def _text_of(value):
-    """Return the str that filters match for a message's value."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", errors="replace")
-    return value if isinstance(value, str) else str(value)
-
-
-class _Filters:
-    """Regular expressions on the keys of a message; all of them must match."""
-
-    def __init__(self, patterns):
-        self._regexes = {key: _compile(key, value) for key, value in patterns.items()}
-
-    def match(self, content):
-        """Return {key: re.Match} for a message's content, or None."""
-        matches = {}
-        for key, regex in self._regexes.items():
-            if key not in content:
-                return None
-            match = regex.match(_text_of(content[key]))
-            if match is None:
-                return None
-            matches[key] = match
-        return matches
-
-
-def _kwargs_of(matches):
-    kwargs = {}
-    for match in matches.values():
-        kwargs.update(match.groupdict())
-    return kwargs
+__all__ = [
+    "Include",
+    "Route",
+    "RouteClass",
+    "Router",
+    "connect_consumer",
+    "deny_consumer",
+    "include",
+    "null_consumer",
+    "path",
+    "re_path",
+    "resolve_routing",
+    "reverse",
+    "reverse_lazy",
+    "route",
+    "route_class",
+]
 
 
 class Route:
@@ -67,16 +47,26 @@ class Route:
     ``channels`` is a name or a list of names, ``consumer`` a callable or its
     dotted path, and each filter a regular expression that the message's value
     of that key must match from its beginning. Named groups become keyword
-    arguments of the consumer. Raise InvalidRoutingError for a consumer that
-    cannot be imported or called, TypeError for a name that cannot be received
+    arguments of the consumer. With ``atomic``, the consumer runs in a transaction
+    of the default database, or of those whose alias or list of aliases it is.
+
+    Raise InvalidRoutingError for a consumer that cannot be imported or called, or
+    that is asynchronous and atomic, TypeError for a name that cannot be received
     from, ValueError for positional groups.
     """
 
-    def __init__(self, channels, consumer, **filters):
+    def __init__(self, channels, consumer, atomic=False, **filters):
+        self.consumer = resolve_consumer(consumer)
+        self.filters = Filters(filters)
         names = [channels] if isinstance(channels, str) else list(channels)
         self.channels = [validate_receivable(name) for name in names]
-        self.consumer = self._resolve(consumer)
-        self._filters = _Filters(filters)
+        self._consumers = {
+            name: consumer_for(self.consumer, name, atomic) for name in self.channels
+        }
+
+    def __str__(self):
+        filters = [f"{key}={value!r}" for key, value in self.filters.patterns.items()]
+        return ", ".join([*self.channels, *filters])
 
     def channel_names(self):
         """Return the set of the channels that the route takes messages of."""
@@ -84,24 +74,13 @@ class Route:
 
     def match(self, message):
         """Return (consumer, kwargs) for a message, None if it goes elsewhere."""
-        if message.channel.name not in self.channels:
+        consumer = self._consumers.get(queue_of(message.channel.name))
+        if consumer is None:
             return None
-        matches = self._filters.match(message.content)
+        matches = self.filters.match(message.content)
         if matches is None:
             return None
-        return self.consumer, _kwargs_of(matches)
-
-    def _resolve(self, consumer):
-        if isinstance(consumer, str):
-            try:
-                consumer = import_string(consumer)
-            except (ImportError, AttributeError) as error:
-                raise InvalidRoutingError(
-                    f"Cannot import consumer {consumer!r}: {error}"
-                ) from error
-        if not callable(consumer):
-            raise InvalidRoutingError(f"The consumer {consumer!r} is not callable.")
-        return consumer
+        return consumer, kwargs_of(matches)
 
 
 class RouteClass(Route):
@@ -112,15 +91,15 @@ class RouteClass(Route):
     the rest. Raise ValueError if there is no such method.
     """
 
-    def __init__(self, consumer, **filters):
-        super().__init__([], consumer, **filters)
-        names = getattr(self.consumer, "channel_names", None)
+    def __init__(self, consumer, atomic=False, **filters):
+        consumer = resolve_consumer(consumer)
+        names = getattr(consumer, "channel_names", None)
         if not callable(names):
             raise ValueError(
-                f"The consumer {self.consumer!r} passed to RouteClass has no valid "
+                f"The consumer {consumer!r} passed to RouteClass has no valid "
                 f"channel_names method."
             )
-        self.channels = [validate_receivable(name) for name in names()]
+        super().__init__(names(), consumer, atomic, **filters)
 
 
 class Include:
@@ -135,33 +114,67 @@ class Include:
 
     def __init__(self, routing, **prefixes):
         self.routing = resolve_routing(routing)
-        self._filters = _Filters(prefixes)
+        self.filters = Filters(prefixes)
 
     def channel_names(self):
         """Return the set of the channels of every route inside."""
-        return set().union(*(route.channel_names() for route in self.routing))
+        return set().union(*map(get_channel_names, self.routing))
 
     def match(self, message):
         """Return (consumer, kwargs) for a message, None if it goes elsewhere."""
-        matches = self._filters.match(message.content)
+        matches = self.filters.match(message.content)
         if matches is None:
             return None
-        inner = _Stripped(message, matches)
+        content = {
+            **message.content,
+            **{key: match.string[match.end() :] for key, match in matches.items()},
+        }
+        inner = message.with_content(content)
         for route in self.routing:
             if found := route.match(inner):
                 consumer, kwargs = found
-                return consumer, {**_kwargs_of(matches), **kwargs}
+                return consumer, {**kwargs_of(matches), **kwargs}
         return None
 
+    def path_patterns(self):
+        """Return the patterns that names are looked up in: none behind a prefix."""
+        return [] if self.filters.patterns else get_path_patterns(self.routing)
 
-class _Stripped:
-    """What an included routing sees of a message: without the prefixes."""
+    def all_path_patterns(self):
+        """
+        Return the patterns of all routes, for a path() that includes them.
 
-    def __init__(self, message, matches):
-        self.channel = message.channel
-        self.content = dict(message.content)
-        for key, match in matches.items():
-            self.content[key] = match.string[match.end() :]
+        Raise InvalidRoutingError if one is no path, or if there is a prefix.
+        """
+        if self.filters.patterns:
+            raise InvalidRoutingError(
+                f"An include() with prefixes, {self.filters.patterns}, cannot be "
+                f"included by a path, which is a prefix itself."
+            )
+        patterns = []
+        for route in self.routing:
+            if isinstance(route, PathRoute):
+                patterns.append(route.pattern)
+            elif isinstance(route, Include):
+                patterns += route.all_path_patterns()
+            else:
+                raise not_a_path(route)
+        return patterns
+
+
+def get_channel_names(route):
+    """Return the set of the channels that a route says it takes messages of."""
+    names = getattr(route, "channel_names", None)
+    return set() if names is None else set(names())
+
+
+def get_path_patterns(routing):
+    """Return the patterns of django.urls in a list of routes."""
+    patterns = []
+    for route in routing:
+        if hasattr(route, "path_patterns"):
+            patterns += route.path_patterns()
+    return patterns
 
 
 def resolve_routing(routing):
@@ -183,13 +196,18 @@ def resolve_routing(routing):
             f"A channel routing must be a list, a dict or a dotted path, not "
             f"{routing!r}."
         )
-    for route in routing:
-        if not callable(getattr(route, "match", None)):
-            raise InvalidRoutingError(
-                f"{route!r} in a channel routing is not a route: use route(), "
-                f"route_class() or include()."
-            )
-    return list(routing)
+    return [_resolve_route(route) for route in routing]
+
+
+def _resolve_route(route):
+    if is_path(route):
+        return PathRoute(route)
+    if not callable(getattr(route, "match", None)):
+        raise InvalidRoutingError(
+            f"{route!r} in a channel routing is not a route: use route(), "
+            f"route_class(), include() or path()."
+        )
+    return route
 
 
 class Router:
@@ -202,16 +220,17 @@ class Router:
 
     def __init__(self, routing, with_defaults=False):
         self.root = resolve_routing(routing)
-        self.channels = set()
-        for route in self.root:
-            self.channels |= route.channel_names()
+        # Without Django's own, which may come behind.
+        self.project_routes = list(self.root)
+        self.channels = set().union(*map(get_channel_names, self.root))
         if with_defaults:
-            self._add_defaults()
+            self.check_default()
 
     def add_route(self, route):
         """Add a route behind the others."""
+        route = _resolve_route(route)
         self.root.append(route)
-        self.channels |= route.channel_names()
+        self.channels |= get_channel_names(route)
 
     def match(self, message):
         """Return (consumer, kwargs) for a message, None if no route takes it."""
@@ -220,26 +239,32 @@ class Router:
                 return found
         return None
 
-    def _add_defaults(self):
+    @cached_property
+    def urlconf(self):
+        """What django.urls.reverse() takes as a URLconf to find paths by name."""
+        return UrlConf(get_path_patterns(self.root))
+
+    def check_default(self, http_consumer=None):
+        """
+        Add the routes of Django's own consumers behind the others.
+
+        ``http_consumer`` takes the place of the views.
+        """
         from django.channels.handler import ViewConsumer
 
         # A project that says which sockets it wants gets no others.
         connect = (
             deny_consumer if "websocket.connect" in self.channels else connect_consumer
         )
-        self.add_route(Route("http.request", ViewConsumer()))
+        rest = [
+            "websocket.receive",
+            "websocket.gap",
+            "websocket.disconnect",
+            "http.disconnect",
+        ]
+        self.add_route(Route("http.request", http_consumer or ViewConsumer()))
         self.add_route(Route("websocket.connect", connect))
-        self.add_route(
-            Route(
-                [
-                    "websocket.receive",
-                    "websocket.gap",
-                    "websocket.disconnect",
-                    "http.disconnect",
-                ],
-                null_consumer,
-            )
-        )
+        self.add_route(Route(rest, null_consumer))
 
 
 def null_consumer(message, **kwargs):

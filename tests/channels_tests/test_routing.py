@@ -96,6 +96,38 @@ class RoutingTests(SimpleTestCase):
         with self.assertRaisesMessage(InvalidRoutingError, msg):
             route("a", consumer_1, path="(")
 
+    def test_a_dollar_is_the_end_and_not_a_newline_before_it(self):
+        router = Router([route("a", consumer_1, path=r"^/[a-z]+/$")])
+        self.assertRoute(router, "a", {"path": "/x/"}, (consumer_1, {}))
+        self.assertRoute(router, "a", {"path": "/x/\n"}, None)
+
+    def test_an_inbox_is_routed_by_its_name(self):
+        router = Router([route("in.box!", consumer_1)])
+        self.assertRoute(router, "in.box!local", {}, (consumer_1, {}))
+
+    def test_anything_with_a_match_is_a_route(self):
+        class Sieve:
+            def match(self, message):
+                return (consumer_1, {"x": 1}) if message["n"] else None
+
+        router = Router([Sieve(), route("a", consumer_2)])
+        self.assertRoute(router, "a", {"n": 1}, (consumer_1, {"x": 1}))
+        self.assertRoute(router, "a", {"n": 0}, (consumer_2, {}))
+        self.assertEqual(router.channels, {"a"})
+
+    def test_a_class_can_tell_what_to_call_for_a_channel(self):
+        class Chooser:
+            @staticmethod
+            def for_channel(channel):
+                return {"a": consumer_1, "b": consumer_2}[channel]
+
+            def __init__(self, message):
+                pass
+
+        router = Router([route(["a", "b"], Chooser)])
+        self.assertRoute(router, "a", {}, (consumer_1, {}))
+        self.assertRoute(router, "b", {}, (consumer_2, {}))
+
     def test_a_channel_that_cannot_be_received_from_is_refused(self):
         for channels in ("a b", ["a", "in.box!local"], 7 * ["a!b!c"]):
             with self.subTest(channels=channels):
@@ -164,6 +196,22 @@ class IncludeTests(SimpleTestCase):
         self.match([include(chat_routing, path=r"^/v2")], content)
         self.assertEqual(content, {"path": "/v2/lobby/"})
 
+    def test_what_else_the_message_holds_is_not_copied(self):
+        """A body may be large; Include.match() of the 1.x generation copied it."""
+        seen = []
+
+        class Looker:
+            def match(self, message):
+                seen.append(message)
+
+        body, headers = bytes(1000), [[b"a", b"b"]]
+        content = {"path": "/v2/a", "body": body, "headers": headers}
+        self.match([include([Looker()], path="^/v2")], content)
+        self.assertEqual(seen[0]["path"], "/a")
+        self.assertIs(seen[0]["body"], body)
+        self.assertIs(seen[0]["headers"], headers)
+        self.assertEqual(seen[0].channel.name, "websocket.connect")
+
     def test_no_prefix_no_match(self):
         routing = [include(chat_routing, path=r"^/v2")]
         self.assertIsNone(self.match(routing, {"path": "/lobby/"}))
@@ -201,6 +249,12 @@ class DefaultRouteTests(SimpleTestCase):
         routing = [route("websocket.connect", consumer_1, path="^/chat")]
         found = self.consumer_for(routing, "websocket.connect", path="/other")
         self.assertIs(found, deny_consumer)
+
+    def test_another_consumer_can_take_the_requests(self):
+        router = Router([])
+        router.check_default(http_consumer=consumer_1)
+        message = Message({}, "http.request", self.layer)
+        self.assertIs(router.match(message)[0], consumer_1)
 
     def test_routes_of_the_project_come_first(self):
         routing = [route("http.request", consumer_1)]
