@@ -4,8 +4,11 @@ from django.channels import revocation  # NOQA: F401 connects its receivers
 from django.channels.exceptions import ChannelsError, LayerUnavailable
 from django.channels.layers import channel_layers
 from django.channels.limits import limit_error
+from django.channels.reachability import find_hidden
 from django.conf import settings
-from django.core.checks import Error, register
+from django.core.checks import Error, Warning, register
+from django.core.checks.urls import check_resolver
+from django.core.exceptions import ImproperlyConfigured
 
 # The tag with which `manage.py check --tag channels` selects these checks.
 TAG = "channels"
@@ -35,8 +38,8 @@ def _check_layer(alias):
     except ChannelsError as error:
         return [Error(str(error), id="channels.E001")]
     try:
-        layer.router
-    except (ChannelsError, TypeError, ValueError) as error:
+        router = layer.router
+    except (ChannelsError, ImproperlyConfigured, TypeError, ValueError) as error:
         return [
             Error(
                 f"The ROUTING of CHANNEL_LAYERS[{alias!r}] cannot be loaded: {error}",
@@ -44,7 +47,25 @@ def _check_layer(alias):
                 id="channels.E002",
             )
         ]
-    return layer.check()
+    return [*layer.check(), *_check_routes(alias, router)]
+
+
+def _check_routes(alias, router):
+    """Return what is wrong with the entries of a routing that can be loaded."""
+    messages = []
+    for pattern in router.urlconf.urlpatterns:
+        messages += check_resolver(pattern)
+    for route, channels, earlier in find_hidden(router.project_routes):
+        messages.append(
+            Warning(
+                f"{str(route)!r} in the ROUTING of CHANNEL_LAYERS[{alias!r}] never "
+                f"gets a message on {', '.join(channels)}: {str(earlier)!r} before it "
+                f"takes all of them.",
+                hint="Put what is more special first, or remove one of the two.",
+                id="channels.W006",
+            )
+        )
+    return messages
 
 
 @register(TAG, deploy=True)

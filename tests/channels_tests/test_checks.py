@@ -1,13 +1,19 @@
 from io import StringIO
+from types import SimpleNamespace
 
+from django.channels import include, route
 from django.channels.backends.memory import MemoryChannelLayer
 from django.channels.checks import check_layers, check_limits
 from django.channels.exceptions import InvalidLimitError, LayerUnavailable
 from django.channels.limits import DEFAULT_LIMITS, get_limits
+from django.channels.routing import path
 from django.core.checks import Warning, run_checks
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 from django.test import SimpleTestCase, override_settings
+from django.urls import include as include_urls
+from django.urls import path as url_path
+from django.urls import re_path as url_re_path
 
 from .layers import MEMORY, SpanningLayer, layer_settings
 
@@ -48,6 +54,113 @@ class LayerCheckTests(SimpleTestCase):
         routing = {"a b": f"{__name__}.LayerCheckTests"}
         layers = {"default": {"BACKEND": MEMORY, "ROUTING": routing}}
         self.assertError(layers, "channels.E002", "'a b' is not a valid name")
+
+
+def consumer(message, **kwargs):
+    pass
+
+
+class RoutingCheckTests(SimpleTestCase):
+    """What is wrong with the entries of a routing."""
+
+    def check(self, *routing):
+        with override_settings(CHANNEL_LAYERS=layer_settings(list(routing))):
+            return check_layers()
+
+    def assertHidden(self, routing, hidden, channels, earlier):
+        (warning,) = self.check(*routing)
+        self.assertEqual(warning.id, "channels.W006")
+        self.assertEqual(
+            warning.msg,
+            f"{hidden!r} in the ROUTING of CHANNEL_LAYERS['default'] never gets a "
+            f"message on {channels}: {earlier!r} before it takes all of them.",
+        )
+
+    def test_a_good_routing_passes(self):
+        found = self.check(
+            route("websocket.connect", consumer, path="^/a/$"),
+            route("websocket.connect", consumer, path="^/b/$"),
+            route("websocket.receive", consumer, path="^/a/$"),
+            include([route("websocket.connect", consumer)], path="^/c"),
+            include([route("websocket.connect", consumer)], path="^/d"),
+            path("chat/<slug:room>/", consumer, name="room"),
+            path("chat/<slug:room>/<int:page>/", consumer),
+            route("http.request", consumer),
+            route("websocket.connect", consumer),
+        )
+        self.assertEqual(found, [])
+
+    def test_the_same_entry_twice_is_a_warning(self):
+        self.assertHidden(
+            [
+                route(["a", "b"], consumer, path="^/x"),
+                route("b", consumer, path="^/x"),
+            ],
+            "b, path='^/x'",
+            "b",
+            "a, b, path='^/x'",
+        )
+
+    def test_an_entry_behind_one_that_takes_more_is_a_warning(self):
+        self.assertHidden(
+            [route("a", consumer), route("a", consumer, path="^/x")],
+            "a, path='^/x'",
+            "a",
+            "a",
+        )
+
+    def test_the_same_path_twice_is_a_warning(self):
+        self.assertHidden(
+            [
+                path("chat/", include([path("<slug:room>/", consumer)])),
+                path("chat/<slug:room>/", {"websocket.receive": consumer}),
+            ],
+            "chat/<slug:room>/",
+            "websocket.receive",
+            "chat/<slug:room>/",
+        )
+
+    def test_entries_are_compared_behind_their_prefixes(self):
+        self.assertHidden(
+            [
+                include([route("a", consumer, path="^/x")], path="^/v1"),
+                include([route("a", consumer, path="^/x")], path="^/v2"),
+                include([route("a", consumer, path="^/x", n="1")], path="^/v2"),
+            ],
+            "a, path='^/x', n='1'",
+            "a",
+            "a, path='^/x'",
+        )
+
+    def test_an_entry_of_another_class_is_left_out(self):
+        class Sieve:
+            def match(self, message):
+                return None
+
+        self.assertEqual(self.check(Sieve(), route("a", consumer), Sieve()), [])
+
+    def test_the_checks_of_urls_are_those_of_paths(self):
+        found = self.check(
+            path("^chat/$", consumer), path("a/", consumer, name="with:colon")
+        )
+        self.assertEqual([w.id for w in found], ["2_0.W001", "urls.W003"])
+
+    def test_a_routing_that_cannot_be_loaded_is_an_error(self):
+        broken = SimpleNamespace(urlpatterns=[7])
+        for routing, msg in (
+            ({"a": 7}, "The consumer 7 is not callable."),
+            ({"a": f"{__name__}.missing"}, "Cannot import consumer"),
+            ([url_path("a/", include_urls(broken))], "7 is included by a path"),
+            ([url_re_path("^(a)$", consumer)], "contains positional groups"),
+            ([7], "7 in a channel routing is not a route"),
+        ):
+            with (
+                self.subTest(msg),
+                override_settings(CHANNEL_LAYERS=layer_settings(routing)),
+            ):
+                (error,) = check_layers()
+                self.assertEqual(error.id, "channels.E002")
+                self.assertIn(msg, error.msg)
 
 
 class CheckedLayer(MemoryChannelLayer):
