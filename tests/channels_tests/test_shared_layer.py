@@ -173,6 +173,18 @@ class ProcessTests(SharedLayerTestCase):
         a.send_group("group", {"n": 1})
         self.assertEqual(b.receive(["in!"]), (joining, {"n": 1}))
 
+    def test_what_closing_a_channel_fetches_wakes_the_reader_of_the_others(self):
+        # Where the store waits for the entries themselves, fetching them leaves
+        # nothing that would ring for the reader.
+        a, b = self.make_layer(), self.make_layer()
+        closing, other = b.new_channel("in!"), b.new_channel("in!")
+        receiving = self.in_thread(b.receive, ["in!"], block=True)
+        self.until_waiting(b, "in!")
+        with mock.patch.object(a._store, "_ring"):
+            a.send(other, {"n": 1})
+        b.close_channel(closing)
+        self.assertEqual(receiving(), (other, {"n": 1}))
+
     def test_a_closed_channel_leaves_nothing_in_the_store(self):
         a, b = self.make_layer(), self.make_layer()
         names = [b.new_channel("in!") for _ in range(3)]

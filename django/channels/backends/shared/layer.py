@@ -151,6 +151,10 @@ class SharedChannelLayer(BaseChannelLayer):
         with inbox.lock:
             fetched = self._reader.fetch(inbox)
             self._owner.leave(inbox, inbox.close(name))
+            others = inbox.has_messages()
+        if others:
+            # Their reader sleeps, and nothing rings for them any more.
+            self._owner.bell.wake(queue)
         if not fetched and not inbox.is_made():
             raise LayerUnavailable(f"What waits for {name!r} could not be dropped.")
 
