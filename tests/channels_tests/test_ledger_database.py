@@ -37,6 +37,7 @@ class SQLiteLedgerTests(
     WorkloadScenarios, ProcessScenarios, DatabaseLedgerTestCase, SimpleTestCase
 ):
     count = 30
+    can_stop_others = True
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()

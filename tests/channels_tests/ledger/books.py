@@ -242,19 +242,18 @@ class Books:
             if one.looked and all(looked > time for looked in one.looked.values())
         }
 
-    def heard(self, role, since, group=None):
-        """
-        Return the first receipt of a group message that was begun after a time.
-
-        With ``group``, of a message to that one.
-        """
+    def heard(self, role, since):
+        """Return the first receipt of a group message that was begun after a time."""
         for receipt in self.receipts:
             if receipt.reader.rpartition(".")[0] == role:
                 intent = self.intents.get(receipt.identity)
                 if intent and intent.kind == "group" and intent.begun > since:
-                    if group in (None, intent.target):
-                        return receipt
+                    return receipt
         return None
+
+    def gap_times(self, program):
+        """Return when a program told that messages may be lost."""
+        return [time for name, time in self.gaps if name == program]
 
     def healing_seconds(self, *roles):
         """Return how long after the last fault all roles had group messages again."""

@@ -57,13 +57,19 @@ def _waiting(books, lost):
 
 
 def _gap(books, lost):
-    """Group messages until the owner of the member has one again."""
+    """
+    Group messages until the process of the member tells that some may be lost.
+
+    It does so when its groups have it again. There may be no message later than
+    that to one of them.
+    """
     end = max(end for _, end in books.broken)
     left = []
     for intent, channel in lost:
-        again = books.heard(channel.partition("!")[0], end, intent.target)
-        # What was sent at the same time may have come before.
-        limit = books.intents[again.identity].ended if again else end
+        limit = end
+        if intent.kind == "group":
+            program = books.program_of(channel.partition("!")[0])
+            limit = max([end, *books.gap_times(program)])
         if intent.kind != "group" or intent.begun > limit:
             left.append((intent, channel))
     return left
