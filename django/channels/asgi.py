@@ -149,8 +149,9 @@ class InProcessApplication:
         # For servers that just end: their consumers may run until then.
         atexit.register(self.stop, EXIT_SECONDS)
         limits = get_limits(**(self._options.get("limits") or {}))
-        sender = Sender() if self.layer.spans_processes else None
-        self._worker = Worker(self.layer, sender=sender)
+        self._worker = Worker(self.layer)
+        if self.layer.spans_processes:
+            self._worker.sender = Sender()
         self._lanes = LaneDispatcher(
             self._worker.begin,
             self.layer.get_capacity,

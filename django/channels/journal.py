@@ -11,6 +11,7 @@ import mmap
 import os
 import struct
 import tempfile
+import time
 
 # Messages of one batch.
 LIMIT = 128
@@ -19,9 +20,12 @@ KEPT_BYTES = 1024 * 1024
 # Where a file is that no disk has to keep; elsewhere one among other files.
 MEMORY_FOLDER = "/dev/shm"
 
+# When the process last moved; is there a batch, of how many messages and bytes?
+_BEAT = struct.Struct("=d")
 _HEAD = struct.Struct("=?xxxIQ")
+_HEAD_AT = _BEAT.size
 # The marks of messages that have begun are behind the head, a byte each.
-_MARKS = _HEAD.size
+_MARKS = _HEAD_AT + _HEAD.size
 _BODY = mmap.ALLOCATIONGRANULARITY
 _NO_MARKS = bytes(LIMIT)
 
@@ -49,6 +53,18 @@ class Journal:
         self._size = 0
         self._failed = False
 
+    def fileno(self):
+        """Return the descriptor."""
+        return self._file
+
+    def beat(self):
+        """Note that the worker process moves."""
+        _BEAT.pack_into(self._map, 0, time.monotonic())
+
+    def last_beat(self):
+        """Return when it last did, on the clock time.monotonic()."""
+        return _BEAT.unpack_from(self._map, 0)[0]
+
     def record(self, pairs):
         """
         Keep (channel, message) pairs instead of the last ones.
@@ -58,7 +74,7 @@ class Journal:
         """
         if len(pairs) > LIMIT:
             raise ValueError(f"A journal keeps {LIMIT} messages, not {len(pairs)}.")
-        _HEAD.pack_into(self._map, 0, False, 0, 0)
+        _HEAD.pack_into(self._map, _HEAD_AT, False, 0, 0)
         if not pairs:
             return
         data = marshal.dumps(pairs)
@@ -72,7 +88,7 @@ class Journal:
         self._size = len(data)
         self._map[_MARKS : _MARKS + LIMIT] = _NO_MARKS
         # Only now does it count: a death before leaves no half of a batch.
-        _HEAD.pack_into(self._map, 0, True, len(pairs), len(data))
+        _HEAD.pack_into(self._map, _HEAD_AT, True, len(pairs), len(data))
 
     def begin(self, index):
         """Note that a message of the batch is begun, or put back elsewhere."""
@@ -80,7 +96,7 @@ class Journal:
 
     def rest(self):
         """Return the pairs that have not begun."""
-        is_valid, count, size = _HEAD.unpack_from(self._map, 0)
+        is_valid, count, size = _HEAD.unpack_from(self._map, _HEAD_AT)
         if not is_valid:
             return []
         pairs = marshal.loads(os.pread(self._file, size, _BODY))

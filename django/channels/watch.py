@@ -73,8 +73,9 @@ class Watch:
     See WorkerGroup for the arguments.
     """
 
-    def __init__(self, group, time_limit=None, on_overdue=None):
+    def __init__(self, group, journal=None, time_limit=None, on_overdue=None):
         self._group = group
+        self._journal = journal
         self._time_limit = time_limit
         self._on_overdue = on_overdue
         self._places = [_Place(*item) for item in enumerate(group.workers, 1)]
@@ -93,6 +94,7 @@ class Watch:
     def start(self):
         """Start the threads."""
         self._stopping.clear()
+        self._beat()
         for place in self._places:
             place.start()
         self._thread = threading.Thread(
@@ -122,6 +124,7 @@ class Watch:
     def _run(self):
         while not self._stopping.wait(LOOK_SECONDS):
             try:
+                self._beat()
                 self._group.prefetch.give_back_waiting()
                 for place in self._places:
                     self._look_at(place)
@@ -129,6 +132,10 @@ class Watch:
                     self._find_overdue()
             except Exception:
                 logger.exception("Cannot look after the workers:")
+
+    def _beat(self):
+        if self._journal is not None:
+            self._journal.beat()
 
     def _look_at(self, place):
         if place.thread is None:

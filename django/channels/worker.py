@@ -36,8 +36,8 @@ class Worker(Consuming):
     is called before each consumer. ``only_channels`` and ``exclude_channels``
     are globs that choose among the channels of the routing: first only, then
     exclude. With ``signal_handlers``, SIGTERM and SIGINT stop a run() on the
-    main thread. ``prefetch``, ``sender`` and ``coroutines`` are what it shares
-    with other workers of its process; those that are missing it makes itself.
+    main thread. What it shares with other workers of its process, and else has
+    of its own, are its attributes ``prefetch``, ``sender`` and ``coroutines``.
     """
 
     def __init__(
@@ -48,10 +48,6 @@ class Worker(Consuming):
         signal_handlers=True,
         only_channels=None,
         exclude_channels=None,
-        *,
-        prefetch=None,
-        sender=None,
-        coroutines=None,
     ):
         self.channel_layer = channel_layer
         self.callback = callback
@@ -59,9 +55,9 @@ class Worker(Consuming):
         self.signal_handlers = signal_handlers
         self.only_channels = only_channels
         self.exclude_channels = exclude_channels
-        self.prefetch = prefetch
-        self.sender = sender or DirectSender()
-        self.coroutines = coroutines or ConsumerLoop()
+        self.prefetch = None
+        self.sender = DirectSender()
+        self.coroutines = ConsumerLoop()
         # Whether run() is to return, or has.
         self.termed = False
         # (since when, on which channel) a consumer runs, None in between.
@@ -167,12 +163,13 @@ class WorkerGroup:
         self.sender = Sender() if spans else DirectSender()
         self.coroutines = ConsumerLoop()
         self._options = {"signal_handlers": False, **options}
-        channels = self._make_worker(None).get_channels()
+        self.prefetch = None
+        channels = self._make_worker().get_channels()
         self.prefetch = Prefetch(
             channel_layer, channels, n_threads, journal, self.coroutines
         )
-        self.workers = [self._make_worker(self.prefetch) for _ in range(n_threads)]
-        self._watch = Watch(self, time_limit, on_overdue)
+        self.workers = [self._make_worker() for _ in range(n_threads)]
+        self._watch = Watch(self, journal, time_limit, on_overdue)
         # Unlike an Event, it can be put to while a signal interrupts the get.
         self._stopped = queue.SimpleQueue()
 
@@ -225,23 +222,25 @@ class WorkerGroup:
         Return whether every running consumer could finish.
         """
         self.start()
+        return self.wait(timeout)
+
+    def wait(self, timeout):
+        """See run(). The group was started before."""
         self._stopped.get()
         return self.stop(timeout)
 
     def replace(self, worker):
         """Return another worker in the place of one."""
         index = self.workers.index(worker)
-        self.workers[index] = self._make_worker(self.prefetch)
+        self.workers[index] = self._make_worker()
         return self.workers[index]
 
-    def _make_worker(self, prefetch):
-        return Worker(
-            self.channel_layer,
-            prefetch=prefetch,
-            sender=self.sender,
-            coroutines=self.coroutines,
-            **self._options,
-        )
+    def _make_worker(self):
+        worker = Worker(self.channel_layer, **self._options)
+        worker.prefetch = self.prefetch
+        worker.sender = self.sender
+        worker.coroutines = self.coroutines
+        return worker
 
 
 def _on_main_thread():

@@ -1,0 +1,101 @@
+"""
+A worker process, seen from its supervisor.
+
+In: calls of supervisor.py. Out: a process of its own, with workerprocess.py in it.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+
+from django.channels.journal import Journal, create_file
+from django.channels.workerprocess import READY, VARIABLE
+
+# Seconds that a process that is to end has beyond those for its consumers.
+GRACE_SECONDS = 3.0
+
+
+class ChildProcess:
+    """
+    A process of a command, which starts now, for a place of a supervisor.
+
+    Raise OSError if it cannot be started.
+    """
+
+    def __init__(self, command, place):
+        self.place = place
+        self.is_ready = self.is_ending = False
+        # When it is to be killed, if it is.
+        self.kill_at = None
+        self.started = time.monotonic()
+        self._is_aborted = False
+        # Its end of the line is open as long as this process lives.
+        self.line, theirs = socket.socketpair()
+        self.line.setblocking(False)
+        self.journal = Journal(create_file())
+        file = self.journal.fileno()
+        try:
+            self._popen = subprocess.Popen(
+                command,
+                env={**os.environ, VARIABLE: f"{theirs.fileno()},{file}"},
+                pass_fds=(theirs.fileno(), file),
+            )
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            theirs.close()
+
+    @property
+    def pid(self):
+        """The id of the process."""
+        return self._popen.pid
+
+    def poll(self):
+        """Return the exit code, negative for a signal, or None while it runs."""
+        return self._popen.poll()
+
+    def wait(self):
+        """Wait for its end."""
+        self._popen.wait()
+
+    def hear(self):
+        """Return whether it has just told that it is ready."""
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            self.is_ready = self.line.recv(16) == READY
+            return self.is_ready
+        return False
+
+    def stands_still(self, seconds):
+        """Return whether it is ready and has not moved for so many seconds."""
+        if seconds is None or not self.is_ready or self._is_aborted:
+            return False
+        return time.monotonic() - self.journal.last_beat() >= seconds
+
+    def end(self, seconds):
+        """Have it finish what runs, for so many seconds at the most."""
+        if not self.is_ending:
+            self.is_ending = True
+            self.kill_at = time.monotonic() + seconds + GRACE_SECONDS
+            self._popen.terminate()
+
+    def abort(self):
+        """End it now, with the stacks of its threads on standard error."""
+        self._is_aborted = True
+        self._popen.send_signal(signal.SIGABRT)
+
+    def kill(self):
+        """End it now."""
+        self.is_ending, self.kill_at = True, None
+        self._popen.kill()
+
+    def close(self):
+        """Release what is open for it; return what it had not begun."""
+        try:
+            return self.journal.rest()
+        finally:
+            self.journal.close()
+            self.line.close()

@@ -1,0 +1,88 @@
+"""
+A worker process under a supervisor, seen from inside.
+
+In: two descriptors that childprocess.py leaves open, named in an environment
+variable, and SIGTERM. Out: a byte when the workers are ready, and an exit code.
+"""
+
+import faulthandler
+import logging
+import os
+import signal
+import socket
+import threading
+
+from django.channels.journal import Journal
+
+# The variable: the descriptors of the line to the supervisor and of the journal.
+VARIABLE = "DJANGO_CHANNELS_WORKER"
+# What goes over the line when the workers are ready.
+READY = b"r"
+# Exit codes: a consumer was cut off at the end, or ran past its time limit.
+CUT_OFF, OVERDUE = 3, 4
+
+logger = logging.getLogger("django.channels.worker")
+
+
+def is_supervised():
+    """Return whether this process was started by a supervisor."""
+    return VARIABLE in os.environ
+
+
+def describe_exit(code):
+    """Return in some words how a worker process ended."""
+    if code == CUT_OFF:
+        return "cut off a consumer that did not finish in time"
+    if code == OVERDUE:
+        return "ended because of a consumer past its time limit"
+    if code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"
+
+
+class WorkerProcess:
+    """The line to the supervisor, and the journal that it reads."""
+
+    def __init__(self):
+        # What consumers start is no worker process.
+        line, file = map(int, os.environ.pop(VARIABLE).split(","))
+        for descriptor in (line, file):
+            os.set_inheritable(descriptor, False)
+        self._line = socket.socket(fileno=line)
+        self.journal = Journal(file)
+        self._group = None
+        self._is_overdue = False
+
+    def run(self, group, timeout):
+        """
+        Run a WorkerGroup until the supervisor says to end, or ends itself.
+
+        Running consumers have ``timeout`` seconds then. Return the exit code.
+        """
+        self._group = group
+        # Ctrl-C at a terminal comes to all processes: the supervisor decides.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *args: group.end())
+        # The supervisor aborts a process in which no thread can move.
+        faulthandler.enable()
+        threading.Thread(target=self._listen, daemon=True).start()
+        group.start()
+        self._line.send(READY)
+        done = group.wait(timeout)
+        if self._is_overdue:
+            return OVERDUE
+        return 0 if done else CUT_OFF
+
+    def end_overdue(self):
+        """End the group: a consumer keeps one of its threads."""
+        self._is_overdue = True
+        self._group.end()
+
+    def _listen(self):
+        """Wait for the end of the supervisor, which never says anything."""
+        try:
+            self._line.recv(1)
+        except OSError as error:
+            logger.debug("The line to the supervisor broke: %s", error)
+        self._group.end()
