@@ -14,8 +14,9 @@ from pathlib import Path
 
 from django.channels.backends import options
 from django.channels.backends.base import BaseChannelLayer
-from django.channels.backends.memory import MemoryChannelLayer
 from django.channels.backends.values import copy_message
+
+from .third_party import InnerLayer
 
 
 class LayerServer:
@@ -57,7 +58,7 @@ class LayerServer:
                 except (EOFError, OSError):
                     return
                 if self._layer is None:
-                    self._layer = MemoryChannelLayer(**given)
+                    self._layer = InnerLayer(**given)
                 self._answer(connection, name, args)
 
     def _answer(self, connection, name, args):
@@ -144,6 +145,7 @@ def _forward(name):
 
 
 for _name in (
+    "count_refused",
     "put_back",
     "new_channel",
     "close_channel",

@@ -6,6 +6,14 @@ from django.channels.backends.base import BaseChannelLayer
 from django.channels.backends.memory import MemoryChannelLayer
 
 
+class InnerLayer(MemoryChannelLayer):
+    """A memory layer behind one that sends batches one by one."""
+
+    def count_refused(self, channel):
+        with self._lock:
+            self._store.refuse(channel)
+
+
 class SyncOnlyLayer(BaseChannelLayer):
     """A layer that defines the sync methods; a memory layer does the work."""
 
@@ -13,10 +21,13 @@ class SyncOnlyLayer(BaseChannelLayer):
 
     def __init__(self, **options):
         super().__init__(**options)
-        self.inner = MemoryChannelLayer(**options)
+        self.inner = InnerLayer(**options)
 
     def send(self, channel, message):
         self.inner.send(channel, message)
+
+    def count_refused(self, channel):
+        self.inner.count_refused(channel)
 
     def receive(self, channels, block=False, timeout=None):
         return self.inner.receive(channels, block, timeout)
@@ -62,12 +73,15 @@ class AsyncOnlyLayer(BaseChannelLayer):
 
     def __init__(self, **options):
         super().__init__(**options)
-        self.inner = MemoryChannelLayer(**options)
+        self.inner = InnerLayer(**options)
 
     async def asend(self, channel, message):
         # A network would be here.
         await asyncio.sleep(0)
         self.inner.send(channel, message)
+
+    async def acount_refused(self, channel):
+        self.inner.count_refused(channel)
 
     async def areceive(self, channels, block=False, timeout=None):
         return await self.inner.areceive(channels, block, timeout)

@@ -106,6 +106,8 @@ class BaseChannelLayer:
                 batch.sent()
             except ChannelFull as error:
                 batch.full(channel, error)
+        for channel in batch.untried:
+            self.count_refused(channel)
         return batch.results
 
     async def asend_batch(self, messages):
@@ -119,7 +121,21 @@ class BaseChannelLayer:
                 batch.sent()
             except ChannelFull as error:
                 batch.full(channel, error)
+        for channel in batch.untried:
+            await self.acount_refused(channel)
         return batch.results
+
+    def count_refused(self, channel):
+        """
+        Count a message of a batch that was refused because one before it was.
+
+        A layer with statistics that leaves batches to this class defines it, or
+        acount_refused(), in the form that it has: send() is not called for that
+        message. This one does nothing.
+        """
+
+    async def acount_refused(self, channel):
+        """See count_refused()."""
 
     def receive(self, channels, block=False, timeout=None):
         """

@@ -9,6 +9,8 @@ class Batch:
 
     def __init__(self, messages):
         self.results = []
+        # The channels of messages that were refused without a try.
+        self.untried = []
         self._messages = messages
         self._full = {}
 
@@ -18,6 +20,7 @@ class Batch:
                 self.results.append(message)
             elif error := self._full.get(queue_of(channel)):
                 self.results.append(error)
+                self.untried.append(channel)
             else:
                 yield channel, message
 

@@ -57,6 +57,16 @@ class StatisticsTests(ConformanceBase):
         self.assertCounts(layer, messages_count=5, **counts)
         self.assertCounts(layer, "other", messages_count=1, delivered_count=0)
 
+    @cites("CL-45", "each message of a batch that is refused counts")
+    @both_forms("statistics", alone=True, capacity=2)
+    def test_each_refused_message_of_a_batch_is_counted(self, layer):
+        for name in ("normal", "single?x", "inbox!a"):
+            batch = [(name, {"n": n}) for n in range(5)]
+            self.assertEqual(layer.send_batch(batch)[:2], [None, None])
+            self.assertCounts(
+                layer, name, messages_count=2, messages_pending=2, channel_full_count=3
+            )
+
     @cites("CL-44", "messages_max_age (seconds)")
     @both_forms("statistics", alone=True)
     def test_the_age_is_that_of_the_oldest_message(self, layer):
