@@ -162,13 +162,16 @@ class VariantTests(SimpleTestCase):
         from redis.cluster import RedisCluster
 
         cluster = services.cluster()
+        start = services.unique_name("key")
         host, port = cluster.addresses[0]
         with RedisCluster(host=host, port=port) as client:
             for number in range(100):
-                client.set(f"key{number}", number)
-        sizes = [node.command_to("DBSIZE") for node in cluster.nodes]
-        self.assertEqual(sum(sizes), 100)
-        self.assertTrue(all(sizes))
+                client.set(f"{start}:{number}", number, ex=60)
+        # Other tests have keys there, too.
+        found = [node.command_to("KEYS", f"{start}:*") for node in cluster.nodes]
+        self.assertEqual(len(set().union(*found)), 100)
+        self.assertEqual(sum(map(len, found)), 100)
+        self.assertTrue(all(found))
 
     def test_a_slot_of_a_cluster_moves_to_another_master(self):
         cluster = services.cluster()
