@@ -40,6 +40,11 @@ class HttpTestCase(SimpleTestCase):
     async def reply(self, message, **content):
         await self.layer.asend(message["reply_channel"], content)
 
+    async def closed(self, client):
+        """Wait until no reply channel of the client's application is open."""
+        while client.application.replies._open:
+            await asyncio.sleep(0)
+
     def assertNothingLeft(self):
         self.assertEqual(self.layer.statistics()["messages_pending"], 0)
 
@@ -216,7 +221,26 @@ class RequestTests(HttpTestCase):
         await client.ended()
         self.assertEqual((await self.next_message())["type"], "http.disconnect")
         await self.reply(message, status=200)
+        await self.closed(client)
         self.assertNothingLeft()
+
+    @cites("HTTP-14", "The consumer ends the response then")
+    async def test_a_response_that_begins_after_the_client_left_is_stopped(self):
+        name = "http.response.credit?x"
+        client = self.make_client()
+        await client.put("http.request")
+        message = await self.next_message()
+        await client.put("http.disconnect")
+        await client.ended()
+        await self.reply(message, type="http.request.credit", chunks=1)
+        await self.reply(message, status=200, more_content=True, credit_channel=name)
+        self.assertIs((await self.next_message(name))["closed"], True)
+        await self.closed(client)
+
+    async def test_a_reply_channel_does_not_wait_for_ever_for_an_answer(self):
+        client = self.make_client(limits={"HTTP_RESPONSE_SECONDS": 0.05})
+        self.assertEqual((await client.request())[0], 503)
+        await self.closed(client)
 
     @cites("HTTP-11", "or the server ends the request")
     async def test_a_request_that_the_server_ends_is_reported(self):

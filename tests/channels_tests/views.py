@@ -3,8 +3,11 @@
 import asyncio
 import tempfile
 
+from django.channels import Channel
+from django.channels.exceptions import ResponseLater
 from django.http import (
     FileResponse,
+    Http404,
     HttpResponse,
     HttpResponseRedirect,
     JsonResponse,
@@ -86,6 +89,34 @@ def endless(request):
             endless.closed.set()
 
     return StreamingHttpResponse(parts())
+
+
+async def patient(request):
+    """Stream a part, and wait for ever; tell ``patient.closed`` at the end."""
+
+    async def parts():
+        try:
+            yield b"first"
+            await asyncio.Event().wait()
+        finally:
+            patient.closed.set()
+
+    return StreamingHttpResponse(parts())
+
+
+def later(request):
+    """Have somebody else answer, who gets the reply channel."""
+    Channel("later").send({"reply_channel": request.reply_channel.name})
+    raise request.ResponseLater
+
+
+async def async_later(request):
+    raise ResponseLater
+
+
+def sends_and_fails(request):
+    Channel("later").send({"reply_channel": request.reply_channel.name})
+    raise Http404("This view is not found after all.")
 
 
 def file(request):

@@ -9,42 +9,27 @@ http.response events. The messages are described in specs/protocols/http.rst.
 import asyncio
 import contextlib
 import logging
-from collections import deque
 
 from django.channels.exceptions import (
     ChannelFull,
     LayerUnavailable,
     MessageTooLarge,
 )
+from django.channels.interface.arrivals import Arrivals
 from django.channels.interface.bodies import ClientGone, Refused, RequestBody
 from django.channels.interface.dispatch import NO_ROOM, finish
+from django.channels.interface.leftovers import Leftover
 from django.channels.interface.responses import ResponseWriter
 
 # Messages of a response after which its sender is told that they were passed on.
 CREDIT_BATCH = 16
 
+# Seconds that an answer is expected which nobody waits for, if no limit says it.
+LEFTOVER_SECONDS = 60
+
 _LATE = object()
 
 logger = logging.getLogger("django.channels.interface")
-
-
-class _Arrivals:
-    """What comes for one connection, and the one who waits for it."""
-
-    def __init__(self):
-        self._items = deque()
-        self._waiter = None
-
-    def put(self, item):
-        self._items.append(item)
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    async def get(self):
-        while not self._items:
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        return self._items.popleft()
 
 
 class HttpConnection:
@@ -64,9 +49,11 @@ class HttpConnection:
             self._layer, receive, self._limits["HTTP_BODY_BYTES"], self._moved
         )
         # Replies; tasks that ended, of the client's side; and _LATE.
-        self._arrivals = _Arrivals()
+        self._arrivals = Arrivals()
         # The task that reads what the client sends after the request.
         self._reader = None
+        # Where the request stands in the line, once it does.
+        self._place = None
         # Has the last message of the response come? Who is told of the others?
         self._last_came = False
         self._credit_channel = None
@@ -91,7 +78,7 @@ class HttpConnection:
         finally:
             if self._timer is not None:
                 self._timer.cancel()
-            await self._replies.close(self.reply_channel)
+            await self._leave()
 
     async def _answer(self):
         self._check_headers()
@@ -99,7 +86,8 @@ class HttpConnection:
         if self._body.has_more:
             message["body_channel"] = await self._body.open_channel()
         line = self._requests.here()
-        place = line.enter(self._lane, message, self._limits["HTTP_QUEUE_SECONDS"])
+        seconds = self._limits["HTTP_QUEUE_SECONDS"]
+        self._place = place = line.enter(self._lane, message, seconds)
         try:
             await line.send(place)
             self._moved()
@@ -268,6 +256,15 @@ class HttpConnection:
             await self._lane.send("http.disconnect", message)
         except NO_ROOM:
             logger.warning("No room to tell that %s was aborted.", message["path"])
+
+    async def _leave(self):
+        """Close the reply channel, at once unless somebody is still to answer."""
+        is_answered = self._last_came or self._credit_channel is not None
+        if self._place is not None and self._place.is_sent and not is_answered:
+            seconds = self._limits["HTTP_RESPONSE_SECONDS"] or LEFTOVER_SECONDS
+            Leftover(self._replies, self._layer, self.reply_channel, seconds)
+        else:
+            await self._replies.close(self.reply_channel)
 
     def _get_message(self, body):
         scope = self._scope

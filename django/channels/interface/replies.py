@@ -2,7 +2,8 @@
 The inbox in which this process gets replies to its connections.
 
 In: messages from the layer, read by one thread of this process.
-Out: each connection's deliver(), called on the connection's event loop.
+Out: each connection's deliver(), called on the connection's event loop, or in the
+reading thread for connections that have none.
 """
 
 import asyncio
@@ -55,27 +56,25 @@ class _Mailbox:
         # Cleared first: what is put from here on schedules another turn.
         self._scheduled = False
         while self._items:
-            deliver, message = self._items.popleft()
-            try:
-                deliver(message)
-            except Exception:
-                logger.exception("Cannot deliver a reply.")
+            _deliver(*self._items.popleft())
 
 
 class ReplyInbox:
     """
     An inbox of this process on a layer.
 
-    A daemon thread reads it while a connection is open.
+    A daemon thread reads it while a connection is open. In a forked child, it is
+    another one, without the connections of the parent.
     """
 
     def __init__(self, channel_layer):
         self._layer = channel_layer
         self._reset()
+        _inboxes.add(self)
 
     def _reset(self):
-        self._pid = os.getpid()
         self._pattern = new_name("interface.reply?").replace("?", ".") + "!"
+        # {name: (the mailbox of its loop or None, deliver)}
         self._open = {}
         self._mailboxes = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
@@ -88,21 +87,25 @@ class ReplyInbox:
         ``deliver(message)`` runs on the calling event loop, in the order in
         which the messages were sent.
         """
-        if self._pid != os.getpid():
-            # After a fork, the thread and the names are the parent's.
-            self._reset()
         name = await self._layer.anew_channel(self._pattern)
         loop = asyncio.get_running_loop()
         with self._lock:
             if loop not in self._mailboxes:
                 self._mailboxes[loop] = _Mailbox(loop)
-            self._open[name] = (self._mailboxes[loop], deliver)
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._read, name="channels-replies", daemon=True
-                )
-                self._thread.start()
+            self._add_locked(name, self._mailboxes[loop], deliver)
         return name
+
+    def open_now(self, deliver):
+        """See open(). ``deliver`` runs in the reading thread, and may not wait."""
+        name = self._layer.new_channel(self._pattern)
+        with self._lock:
+            self._add_locked(name, None, deliver)
+        return name
+
+    def redirect(self, name, deliver):
+        """Have another function called with what comes from now on."""
+        with self._lock:
+            self._open[name] = self._open[name][0], deliver
 
     async def close(self, name):
         """Forget a reply channel, its messages and its memberships."""
@@ -114,6 +117,20 @@ class ReplyInbox:
             # It may have been cut off. Closing twice is closing once.
             await finish(self._layer.aclose_channel(name))
             raise
+
+    def close_now(self, name):
+        """See close()."""
+        with self._lock:
+            self._open.pop(name, None)
+        self._layer.close_channel(name)
+
+    def _add_locked(self, name, mailbox, deliver):
+        self._open[name] = mailbox, deliver
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._read, name="channels-replies", daemon=True
+            )
+            self._thread.start()
 
     def _read(self):
         backoff = FIRST_BACKOFF_SECONDS
@@ -144,7 +161,10 @@ class ReplyInbox:
         except KeyError:
             logger.debug("Dropped a reply to %s, which is closed.", name)
         else:
-            mailbox.put(deliver, message)
+            if mailbox is None:
+                _deliver(deliver, message)
+            else:
+                mailbox.put(deliver, message)
 
     def _is_wanted(self):
         """Return whether a connection is open; the thread ends if none is."""
@@ -152,3 +172,23 @@ class ReplyInbox:
             if not self._open:
                 self._thread = None
             return bool(self._open)
+
+
+def _deliver(deliver, message):
+    try:
+        deliver(message)
+    except Exception:
+        logger.exception("Cannot deliver a reply.")
+
+
+_inboxes = weakref.WeakSet()
+
+
+def _reset_in_child():
+    # The threads, the names and maybe the locks are the parent's.
+    for inbox in list(_inboxes):
+        inbox._reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_in_child)
