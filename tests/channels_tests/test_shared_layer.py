@@ -392,6 +392,38 @@ class CourierTests(SharedLayerTestCase):
             pairs = layer.receive_batch([name], 10)
             self.assertEqual([message["n"] for _, message in pairs], numbers)
 
+    def test_names_are_closed_with_one_look_at_the_store(self):
+        layer = self.make_layer()
+        names = [layer.new_channel("in!") for _ in range(20)]
+        layer.send_batch([(name, {}) for name in names])
+        take = mock.Mock(side_effect=layer._store.take)
+        go_on = threading.Event()
+
+        async def main():
+            busy = asyncio.create_task(layer._courier.call(go_on.wait, TIMEOUT))
+            closings = [
+                asyncio.create_task(layer.aclose_channel(name)) for name in names[1:]
+            ]
+            await asyncio.sleep(0)
+            go_on.set()
+            await asyncio.gather(busy, *closings)
+
+        with mock.patch.object(layer._store, "take", take):
+            asyncio.run(main())
+        self.assertEqual(take.call_count, 1)
+        self.assertEqual(layer.receive_batch(["in!"], 20), [(names[0], {})])
+
+    def test_a_name_is_closed_without_the_store_while_its_inbox_is_read(self):
+        layer = self.make_layer()
+        closing, other = layer.new_channel("in!"), layer.new_channel("in!")
+        receiving = self.in_thread(layer.receive, ["in!"], block=True)
+        self.until_waiting(layer, "in!")
+        with mock.patch.object(layer._store, "take") as take:
+            layer.close_channel(closing)
+            take.assert_not_called()
+        layer.send_batch([(closing, {"n": 1}), (other, {"n": 2})])
+        self.assertEqual(receiving(), (other, {"n": 2}))
+
     def test_a_call_that_nobody_waits_for_is_left_out(self):
         layer = self.make_layer()
         take = mock.Mock(return_value=[])

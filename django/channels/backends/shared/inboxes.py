@@ -10,6 +10,7 @@ inbox, and corrections() is the difference.
 
 import threading
 import time
+from collections import deque
 
 from ..memory_store.groups import Groups
 from ..memory_store.queues import ChannelQueue, Envelope
@@ -29,6 +30,8 @@ class Inbox:
         self.claimed = False
         # The groups in which the store knows this process as the owner.
         self.registered = set()
+        # Names that event loops want closed.
+        self.closing = deque()
         self._groups = Groups()
         # {group: the add count that was met}
         self._counts = {}

@@ -6,6 +6,8 @@ The sync form calls the store in the caller's thread, the async form in the
 courier's. See inboxes.py for groups and bell.py for waiting.
 """
 
+import contextlib
+
 from asgiref.sync import sync_to_async
 
 from django.channels.exceptions import LayerUnavailable
@@ -148,18 +150,38 @@ class SharedChannelLayer(BaseChannelLayer):
             raise TypeError(
                 f"{name!r} is of another process, which alone can close it."
             )
-        with inbox.lock:
-            fetched = self._reader.fetch(inbox)
-            self._owner.leave(inbox, inbox.close(name))
-            others = inbox.has_messages()
-        if others:
-            # Their reader sleeps, and nothing rings for them any more.
-            self._owner.bell.wake(queue)
-        if not fetched and not inbox.is_made():
+        if not self._close_names(inbox, [name]) and not inbox.is_made():
             raise LayerUnavailable(f"What waits for {name!r} could not be dropped.")
 
     async def aclose_channel(self, name):
-        await self._courier.call(self.close_channel, name)
+        inbox = self._owner.find(queue_of(validate_channel(name)))
+        if inbox is None or not inbox.is_made():
+            return await self._courier.call(self.close_channel, name)
+        inbox.closing.append(name)
+        await self._courier.call(self._close_waiting, inbox)
+
+    def _close_waiting(self, inbox):
+        """Close what is to be closed by now, with one look at the store."""
+        names = []
+        with contextlib.suppress(IndexError):
+            while True:
+                names.append(inbox.closing.popleft())
+        if names:
+            self._close_names(inbox, names)
+
+    def _close_names(self, inbox, names):
+        """Close names of an inbox; return whether the store could be looked at."""
+        # Somebody who waits drops by himself what comes for names that are closed.
+        is_read = inbox.is_made() and inbox.name in self._owner.bell.names()
+        with inbox.lock:
+            fetched = is_read or self._reader.fetch(inbox)
+            for name in names:
+                self._owner.leave(inbox, inbox.close(name))
+            others = inbox.has_messages()
+        if others:
+            # Their reader sleeps, and nothing rings for them any more.
+            self._owner.bell.wake(inbox.name)
+        return fetched
 
     # Groups.
 
