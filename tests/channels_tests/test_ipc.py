@@ -214,6 +214,20 @@ class CareTests(IPCTests, SimpleTestCase):
         self.assertEqual(self.names(), [])
         self.assertEqual(self.store._run(lambda step: list(step.scan(b"g"))), [])
 
+    def test_the_dead_count_nowhere_also_if_nobody_missed_them(self):
+        other = self.make_store()
+        other.renew()
+        other.take(["a"], 1, wait=True)
+        other.claim([("group", "inbox!", 100, 1)], ["inbox!"])
+        newcomer = self.make_store()
+        self.assertEqual(newcomer.queues()["a"][1], 1)
+        self.assertEqual(newcomer.groups(), {"group": (1, 0)})
+        self.assertIn("processes: 2", newcomer.describe())
+        other._life.end()
+        self.assertEqual(newcomer.queues()["a"][1], 0)
+        self.assertEqual(newcomer.groups(), {})
+        self.assertIn("processes: 1", newcomer.describe())
+
     def test_an_inbox_that_nobody_claims_is_forgotten_after_a_day(self):
         self.store.register("group", "inbox!", 100, b"control")
         self.store.add("group", "single?x", 100, 60)

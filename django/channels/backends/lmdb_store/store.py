@@ -152,14 +152,17 @@ class LMDBStore(Store):
         return add_up((statistics for _, statistics, _ in self._list()), past)
 
     def queues(self):
+        self._bury_all()
         return {name: (known, waiting) for name, known, waiting in self._list()}
 
     def groups(self):
+        self._bury_all()
         return {
             name: tuple(found) for name, found in self._run(groups.list_all).items()
         }
 
     def describe(self):
+        self._bury_all()
         numbers = self._run(processes.known)
         return [*self._open().describe(), f"processes: {len(numbers)}"]
 
@@ -302,6 +305,13 @@ class LMDBStore(Store):
             self._bury(environment, number)
         environment.clear_readers()
         self._sweep()
+
+    def _bury_all(self):
+        """Remove what the dead left whom no neighbor has missed yet."""
+        environment = self._open()
+        for number in self._run(processes.known):
+            if number != self._number():
+                self._bury(environment, number)
 
     def _bury(self, environment, number):
         """Remove what a process left, unless it lives."""
