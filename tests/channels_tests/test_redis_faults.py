@@ -29,6 +29,17 @@ class RedisFaultTestCase(OneRedis, SimpleTestCase):
         return [e.payload for _, e in store.take(list(names), limit, wait)]
 
 
+class ReconnectionTests(RedisFaultTestCase):
+    def test_there_is_no_limit_to_how_often_connections_are_made(self):
+        url = f"{self.server.url}?max_connections=2"
+        store = RedisStore(parse_hosts([url]), self.prefix, 60)
+        for n in range(5):
+            store.append([("normal", 9, [b"%d" % n])])
+            store.close()
+        self.addCleanup(store.close)
+        self.assertEqual(len(self.take(store, "normal")), 5)
+
+
 class LostAnswerTests(RedisFaultTestCase):
     """One store is behind a proxy that loses answers, another one is not."""
 

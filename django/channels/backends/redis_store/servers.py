@@ -83,7 +83,8 @@ def name_of(pool):
 def open_connection(pool):
     """Return a connection that is made and logged in, and its address."""
     address = name_of(pool)
-    connection = pool.make_connection()
+    # Not by the pool, which counts those that it ever made, and has a limit.
+    connection = pool.connection_class(**pool.connection_kwargs)
     try:
         connection.connect()
     except (redis.RedisError, OSError) as error:
