@@ -16,15 +16,17 @@ while ARGV[i] do
             counted = settle(q, before, counted)
             delivered = tonumber(call('HGET', q.hash, 'delivered')) or 0
         end
+        -- All of them come after the cursor.
+        local is_new = counted == before
         for j = first, i - 3, 3 do
             local gone = call('XDEL', q.stream, ARGV[j])
-            if gone == 1 and is_after(ARGV[j], counted) then
+            if gone == 1 and (is_new or is_after(ARGV[j], counted)) then
                 delivered = delivered + ARGV[j + 1]
                 expired = expired + ARGV[j + 2]
                 q.pending = q.pending - ARGV[j + 1] - ARGV[j + 2]
             end
         end
-        if is_after(ARGV[i - 3], counted) then
+        if is_new or is_after(ARGV[i - 3], counted) then
             counted = ARGV[i - 3]
         end
         grow(q, 'expired', expired)

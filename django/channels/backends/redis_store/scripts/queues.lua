@@ -3,11 +3,12 @@
 -- Return what is known of a queue: its name, and counters as numbers. Other fields
 -- are the fourth and so on of what is found.
 local function open(queue, ...)
-    local found = call('HMGET', P .. 'q:' .. queue, 'second', 'sent', 'pending', ...)
+    local hash = P .. 'q:' .. queue
+    local found = call('HMGET', hash, 'second', 'sent', 'pending', ...)
     return {
         found = found,
         name = queue,
-        hash = P .. 'q:' .. queue,
+        hash = hash,
         list = P .. 'l:' .. queue,
         stream = P .. 'i:' .. queue,
         inbox = is_inbox(queue),
@@ -33,7 +34,11 @@ end
 -- Store the counters and other fields. Once a second begin the next one, and let
 -- all that belongs to the queue live on.
 local function save(q, sent, expiry, ...)
-    call('HSET', q.hash, 'sent', q.sent, 'pending', q.pending, ...)
+    if sent > 0 then
+        call('HSET', q.hash, 'sent', q.sent, 'pending', q.pending, ...)
+    else
+        call('HSET', q.hash, 'pending', q.pending, ...)
+    end
     if not q.rolled then
         return
     end
