@@ -10,13 +10,18 @@ from unittest import mock
 from django.channels.backends.ipc import IPCChannelLayer
 from django.channels.backends.lmdb_store import care, place
 from django.channels.backends.lmdb_store.environment import share
-from django.channels.backends.shared.store import MEMORY_SECONDS, UNCLAIMED_SECONDS
-from django.channels.exceptions import InvalidChannelLayerError
+from django.channels.backends.shared.store import (
+    AHEAD,
+    MEMORY_SECONDS,
+    UNCLAIMED_SECONDS,
+)
+from django.channels.exceptions import InvalidChannelLayerError, LayerUnavailable
 from django.test import SimpleTestCase
 from django.test.channel_layers import ChannelLayerConformanceTests
 
 from .ipc import IPCTests
 from .stores import StoreTests
+from .utils import TIMEOUT
 
 
 class LMDBStoreTests(IPCTests, StoreTests, SimpleTestCase):
@@ -24,6 +29,31 @@ class LMDBStoreTests(IPCTests, StoreTests, SimpleTestCase):
         store._life.end()
         # What another process does once a second.
         self.make_store().renew()
+
+    def test_who_has_emptied_an_inbox_and_comes_again_is_rung(self):
+        reader, writer = self.make_store(), self.make_store()
+        for store in (reader, writer):
+            store.renew()
+        self.assertFalse(reader.hears("in!"))
+        self.assertEqual(reader.take(["in!"], 1, wait=AHEAD), [])
+        for n in range(3):
+            with self.subTest(n=n):
+                self.assertTrue(reader.hears("in!"))
+                writer.append([("in!", 9, [b"1", b"2"])])
+                self.assertEqual(reader.listen(TIMEOUT), [("in!", None)])
+                self.assertFalse(reader.hears("in!"))
+                # With something left, nobody rings: there is more to take.
+                self.assertEqual(len(reader.take(["in!"], 1, wait=AHEAD)), 1)
+                self.assertFalse(reader.hears("in!"))
+                self.assertEqual(len(reader.take(["in!"], 1, wait=AHEAD)), 1)
+
+    def test_a_call_that_fails_leaves_nobody_waiting(self):
+        store = self.make_store()
+        store.renew()
+        with mock.patch.object(store, "_run", side_effect=LayerUnavailable("away")):
+            with self.assertRaises(LayerUnavailable):
+                store.take(["in!"], 1, wait=AHEAD)
+        self.assertFalse(store.hears("in!"))
 
 
 class IPCConformanceTests(IPCTests, ChannelLayerConformanceTests, SimpleTestCase):

@@ -365,7 +365,7 @@ class CourierTests(SharedLayerTestCase):
         layer = self.make_layer(capacity=5)
         busy, go_on = threading.Event(), threading.Event()
         append = mock.Mock(side_effect=layer._store.append)
-        layer._owner.courier._append = append
+        layer._store.append = append
 
         def work():
             busy.set()

@@ -44,13 +44,13 @@ class LoopWaiter:
         self.closings = closings
         self.queues = ()
         self.counted = False
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._future = None
 
     def reset(self):
         """Get ready to be woken once more."""
-        self._future = self._loop.create_future()
+        self._future = self.loop.create_future()
 
     def wake(self):
         """
@@ -58,24 +58,24 @@ class LoopWaiter:
 
         A closed loop never runs it, and one that stands still maybe never.
         """
-        if self._loop.is_closed():
+        if self.loop.is_closed():
             return False
         if threading.get_ident() == self._thread:
             _settle(self._future)
         else:
             try:
-                self._loop.call_soon_threadsafe(_settle, self._future)
+                self.loop.call_soon_threadsafe(_settle, self._future)
             except RuntimeError:
                 # Closed by its thread just now.
                 return False
-        return self._loop.is_running()
+        return self.loop.is_running()
 
     async def wait(self, seconds):
         """Wait to be woken, at most for ``seconds`` if that is not None."""
         future = self._future
         if seconds is None:
             return await future
-        timer = self._loop.call_later(seconds, _settle, future)
+        timer = self.loop.call_later(seconds, _settle, future)
         try:
             await future
         finally:

@@ -95,6 +95,10 @@ class Bell:
             self.let_go()
             raise
 
+    def ear(self):
+        """Return the descriptor that can be read when listen() has something."""
+        return None if self._closed else self._socket.fileno()
+
     def listen(self, timeout):
         """
         Wait to be rung; return the names of queues, and whether some may be missing.

@@ -40,11 +40,12 @@ def append(step, batches, expiry):
     return stored
 
 
-def take(step, names, limit, waiter, process):
+def take(step, names, limit, waiter, process, ahead=False):
     """
-    Take messages, and what else is before them; return [(queue, Entry), …].
+    Take messages, and what else is before them: [(queue, Entry), …].
 
-    If there is nothing, the process ``waiter`` waits, unless it is 0.
+    If there is nothing, the process ``waiter`` waits, unless it is 0; with ``ahead``
+    also if it has emptied an inbox. Return what was taken, and whether it waits.
     """
     taken = []
     for name in names:
@@ -56,12 +57,19 @@ def take(step, names, limit, waiter, process):
         limit -= _take(step, queue, limit, taken)
         if queue.entries and queue.waiters:
             step.wake(queue, 1, but=process)
-    if waiter and not taken:
+    waits = bool(waiter) and (not taken or ahead and _is_emptied(step, names))
+    if waits:
         for name in names:
             queue = step.find(name)
             if queue is None or waiter not in queue.waiters:
                 step.queue(name).waiters.append(waiter)
-    return taken
+    return taken, waits
+
+
+def _is_emptied(step, names):
+    """Return whether it is one inbox, with nothing left."""
+    queue = step.find(names[0])
+    return len(names) == 1 and queue.is_inbox and not (queue.entries or queue.missed)
 
 
 def _take(step, queue, limit, taken):

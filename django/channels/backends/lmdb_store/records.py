@@ -19,6 +19,7 @@ use another file.
 """
 
 from functools import lru_cache
+from operator import attrgetter
 from struct import Struct
 
 FORMAT_VERSION = 1
@@ -63,6 +64,7 @@ _FIELDS = (
 )
 # What was given back after its queue was forgotten makes a counter negative.
 _LAYOUT = Struct("<QQIIIQ5qQ4Idd")
+_get_fields = attrgetter(*_FIELDS)
 
 
 class Queue:
@@ -117,26 +119,7 @@ class Queue:
 
     def pack(self):
         """Return the value for LMDB."""
-        value = _LAYOUT.pack(
-            self.head,
-            self.tail,
-            self.entries,
-            self.messages,
-            self.missed,
-            self.owner,
-            self.sent,
-            self.delivered,
-            self.dropped,
-            self.expired,
-            self.refused,
-            self.second,
-            self.sent_now,
-            self.sent_before,
-            self.refused_now,
-            self.refused_before,
-            self.earliest,
-            self.used,
-        )
+        value = _LAYOUT.pack(*_get_fields(self))
         if self.waiters:
             value += Struct(f"<{len(self.waiters)}Q").pack(*self.waiters)
         return value

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from django.channels.exceptions import LayerUnavailable
 
 from ..counters import add_up
-from ..shared.store import Store
+from ..shared.store import AHEAD, Store
 from . import care, groups, place, processes, queues
 from .bells import Bell
 from .environment import share
@@ -66,10 +66,27 @@ class LMDBStore(Store):
     def take(self, names, limit, wait=False):
         waiter = self._join() if wait else 0
         number = self._number()
-        taken = self._run(queues.take, names, limit, waiter, number, makes_room=True)
-        if wait and not taken:
+        waits = False
+        if wait:
+            # Before it is so: who listens takes it back as the ring comes.
             self._waiting.update(names)
+        try:
+            taken, waits = self._run(
+                queues.take,
+                names,
+                limit,
+                waiter,
+                number,
+                wait == AHEAD,
+                makes_room=True,
+            )
+        finally:
+            if wait and not waits:
+                self._waiting.difference_update(names)
         return taken
+
+    def hears(self, inbox):
+        return inbox in self._waiting
 
     def accept(self, inbox, offered):
         return []
@@ -129,6 +146,21 @@ class LMDBStore(Store):
         self._waiting.difference_update(names)
         if more and self._waiting:
             names += self.look(list(self._waiting))
+        return [(name, None) for name in dict.fromkeys(names)]
+
+    def ear(self, inboxes):
+        bell = self._bell
+        return None if bell is None else bell.ear()
+
+    def hear(self):
+        bell = self._bell
+        if bell is None:
+            return []
+        names, more = bell.listen(0)
+        self._waiting.difference_update(names)
+        if more:
+            # Whoever waits looks: which of them has something takes a transaction.
+            names += self._waiting
         return [(name, None) for name in dict.fromkeys(names)]
 
     def interrupt(self):

@@ -122,6 +122,22 @@ class Listener:
         with self._lock:
             return self._receive()
 
+    def ear(self, bell, inboxes):
+        """Return the descriptor that shows all that comes, or None; see Store.ear()."""
+        is_well = self._wire.is_plain and not self.has_reply and self.patience > 0
+        if not is_well or self.is_lost or not self._serves(bell, inboxes):
+            return None
+        return self.fileno()
+
+    def receive_more(self):
+        """Receive, and read on if what came is nothing to accept; wait for nothing."""
+        with self._lock:
+            offers = self._receive()
+            is_done = not (self._offered or self.is_reading or self.is_lost)
+            if is_done and self._wire.is_open:
+                self._send(self._bell, self._inboxes)
+            return offers
+
     @property
     def has_reply(self):
         """Is there something that the descriptor does not show?"""

@@ -180,6 +180,18 @@ class ProcessCalls(Store):
         finally:
             self._is_listening = False
 
+    def ear(self, inboxes):
+        # With several servers there is a descriptor for each.
+        if len(self._shards) > 1 or not self._listeners or self._doubtful:
+            return None
+        (listener,) = self._listeners.values()
+        return listener.ear(self.incarnation, inboxes)
+
+    def hear(self):
+        (listener,) = self._listeners.values()
+        with listener.shard.errors():
+            return listener.receive_more()
+
     def _listen(self, timeout, inboxes):
         if len(self._shards) == 1:
             parts = {self._shards[0]: frozenset(inboxes)}
@@ -191,23 +203,26 @@ class ProcessCalls(Store):
         until = None
         while not self._whistle.hush():
             listeners = list(self._listeners.values())
-            rings = self._hear_all(listeners, parts, waited=until is not None)
-            now = time.monotonic()
-            if rings or (until is not None and now >= until):
-                return rings
+            rings = self._on_each(listeners, self._begin, parts)
             # The time counts from when the servers know of it.
-            until = until or now + timeout
-            self._wait(listeners, until - now)
+            until = until or time.monotonic() + timeout
+            if not rings:
+                self._wait(listeners, until - time.monotonic())
+                rings = self._on_each(listeners, self._receive, parts)
+            if rings or time.monotonic() >= until:
+                return rings
         return []
 
-    def _hear_all(self, listeners, parts, waited):
-        """Have listeners read; return what they offer, if that was waited for."""
+    def _on_each(self, listeners, function, parts):
+        """Return what listeners offer; raise only if that fails for all of them."""
         rings, failure, failed = [], None, 0
         for listener in listeners:
-            names = parts.get(listener.shard, NO_INBOXES)
             try:
                 if not listener.rests:
-                    rings += self._hear(listener, names, waited)
+                    rings += function(listener, parts.get(listener.shard, NO_INBOXES))
+            except WireError as error:
+                listener.rest()
+                failure = listener.shard.unavailable(error)
             except LayerUnavailable as error:
                 listener.rest()
                 failure = error
@@ -218,14 +233,12 @@ class ProcessCalls(Store):
             raise failure
         return rings
 
-    def _hear(self, listener, names, waited):
-        try:
-            self._open_inboxes(listener.shard, names)
-            offers = listener.begin(self.incarnation, names)
-            if waited:
-                offers += listener.receive()
-        except WireError as error:
-            raise listener.shard.unavailable(error) from error
+    def _begin(self, listener, names):
+        self._open_inboxes(listener.shard, names)
+        return listener.begin(self.incarnation, names)
+
+    def _receive(self, listener, names):
+        offers = listener.receive()
         if listener.is_lost:
             self._doubtful.update(names)
         return offers

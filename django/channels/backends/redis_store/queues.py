@@ -5,7 +5,7 @@ In: store.py. Out: the scripts append, take, accept, give_back, drop and count.
 """
 
 from ..shared.store import Entry, Store
-from .entries import StreamEntry, is_after, pack_run, read_elements
+from .entries import StreamEntry, key_of, pack_run, read_elements
 
 # What statistics call the counters, and the scripts.
 COUNTERS = {
@@ -14,8 +14,12 @@ COUNTERS = {
     "dropped_count": "dropped",
     "expired_count": "expired",
 }
+# What all ids come after.
+NO_ID = b"0-0"
 # How many entries of an inbox are taken when it asks to be looked into.
 NUDGED_LIMIT = 1000
+# Up to how many bytes of messages are sent without a thread.
+FLIGHT_BYTES = 65536
 
 
 class QueueCalls(Store):
@@ -39,7 +43,23 @@ class QueueCalls(Store):
             stored.update(zip((batch[0] for batch in part), counts))
         return [stored[batch[0]] for batch in batches]
 
+    def begin_append(self, batches):
+        size = sum(len(p) for _, _, payloads in batches for p in payloads)
+        if size > FLIGHT_BYTES or len(self._shards) > 1:
+            return None
+
+        def finish(stored):
+            return stored or [len(payloads) for _, _, payloads in batches]
+
+        words = self._append_words(batches)
+        return self._shards[0].begin_once("append", words, finish)
+
     def _append(self, shard, batches):
+        stored = shard.run_once("append", *self._append_words(batches))
+        # Nothing is kept of a call that stored all.
+        return stored or [len(payloads) for _, _, payloads in batches]
+
+    def _append_words(self, batches):
         words = [self._expiry_ms]
         for queue, capacity, payloads in batches:
             words += (queue, capacity, len(payloads))
@@ -47,9 +67,7 @@ class QueueCalls(Store):
                 words.append(pack_run(payloads))
             else:
                 words += payloads
-        stored = shard.run_once("append", *words)
-        # Nothing is kept of a call that stored all.
-        return stored or [len(payloads) for _, _, payloads in batches]
+        return words
 
     # Taking.
 
@@ -128,18 +146,19 @@ class QueueCalls(Store):
         is_nudged = cursor is None
         shard = self._shard_of(inbox)
         now = self._now(shard)
+        last = key_of(cursor or NO_ID)
         for raw in offered if cursor else ():
             entry = StreamEntry(raw)
-            number = entry.id
-            if not is_after(number, cursor):
+            if entry.key <= last:
                 continue
-            cursor = number
+            cursor, last = entry.id, entry.key
             is_nudged |= entry.kind == b"w"
             found = entry.entries(now)
             entries += found
-            is_delivered = entry.kind != b"m" or found
-            words += (number, entry.count if is_delivered else 0)
-            words.append(0 if is_delivered else entry.count)
+            if found or entry.kind != b"m":
+                words += (cursor, entry.count, 0)
+            else:
+                words += (cursor, 0, entry.count)
         if words:
             self._cursors[inbox] = cursor
             words = [inbox, before, len(words) // 3, *words]
@@ -147,6 +166,14 @@ class QueueCalls(Store):
         if is_nudged:
             entries += [e for _, e in self.take([inbox], NUDGED_LIMIT)]
         return entries
+
+    def is_at_hand(self, inbox, offered):
+        # Control entries have the store asked, and nudges say where to look.
+        return (
+            inbox in self._cursors
+            and self._shard_of(inbox) in self._offsets
+            and all(fields[0][:1] == b"m" for _, fields in offered)
+        )
 
     # Correcting.
 

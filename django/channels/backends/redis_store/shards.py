@@ -15,9 +15,10 @@ from contextlib import contextmanager
 
 from django.channels.exceptions import LayerUnavailable
 
+from .flights import ScriptFlight
 from .replies import ErrorReply
 from .scripts import get_script
-from .wire import Wire, WireError
+from .wire import Wire, WireError, pack
 
 logger = logging.getLogger("django.channels")
 
@@ -84,14 +85,40 @@ class Shard:
 
         return self._carry_out(get_script("take"), words)
 
-    def _carry_out(self, script, words):
-        wire = self.lend()
+    def begin_once(self, name, args, finish):
+        """
+        Begin run_once() without waiting; return a ScriptFlight, or None.
+
+        ``finish`` makes a reply the result of the flight.
+        """
+        try:
+            wire = self._wires.pop()
+        except IndexError:
+            return None
+        if not (wire.is_open and wire.is_plain):
+            self.give_back(wire)
+            return None
+        words = (wire.sender, next(wire.numbers), *args)
+        return ScriptFlight(self, wire, get_script(name), words, finish)
+
+    def carry_on(self, wire, script, words, read):
+        """Return the reply to a script that was begun, and that ``read`` returns."""
+        return self._carry_out(script, lambda wire, again: words, wire, read)
+
+    def pack(self, script, words):
+        """Return the bytes of the command for a script."""
+        return pack(("EVALSHA", script.sha, 1, self.keys, *words))
+
+    def _carry_out(self, script, words, wire=None, read=None):
+        if wire is None:
+            wire = self.lend()
         try:
             if not wire.is_open:
-                # Nothing was sent yet, so this is no second try.
+                # What was sent, if anything, is known by its number.
                 self.open(wire)
+                read = None
             try:
-                reply = self._call(wire, script, words(wire, False))
+                reply = self._call(wire, script, words(wire, False), read)
             except WireError:
                 self._forget_idle()
                 self.open(wire)
@@ -109,8 +136,12 @@ class Shard:
             raise self._refused(reply)
         return reply
 
-    def _call(self, wire, script, words):
-        reply = wire.call("EVALSHA", script.sha, 1, self.keys, *words)
+    def _call(self, wire, script, words, read=None):
+        if read is None:
+            wire.send_packed(self.pack(script, words))
+            reply = wire.read()
+        else:
+            reply = read(wire)
         if isinstance(reply, ErrorReply):
             text = str(reply)
             if text.startswith("NOSCRIPT"):

@@ -45,7 +45,10 @@ class Wire:
         self._connection = None
         self._socket = None
         self._reader = None
+        # How many bytes TLS has read already, if that is what is spoken.
         self._pending = None
+        # What the socket waited at most before stop_blocking().
+        self._timeout = None
         self._pid = os.getpid()
         # How this end numbers its calls, so that a server knows a repeated one.
         self.sender = secrets.token_hex(8)
@@ -87,6 +90,16 @@ class Wire:
             self.close()
             raise WireError(describe_error(error)) from error
 
+    def send_some(self, data):
+        """Send what there is room for; return the rest. An error shows later."""
+        try:
+            return data[self._socket.send(data) :]
+        except BlockingIOError:
+            return data
+        except OSError:
+            self.close()
+            return b""
+
     def read(self):
         """Return the next reply; an error reply is returned, too."""
         reader = self._reader
@@ -100,9 +113,20 @@ class Wire:
         """Return whether TLS has something that the socket does not show."""
         return self._pending is not None and self._pending() > 0
 
+    @property
+    def is_plain(self):
+        """Does the descriptor show all that there is to read?"""
+        return self._pending is None
+
     def stop_blocking(self):
         """Read and send from now on without waiting; poll() is for that."""
+        self._timeout = self._socket.gettimeout()
         self._socket.settimeout(0)
+
+    def block_again(self):
+        """Wait again for what is read and sent."""
+        if self._socket is not None:
+            self._socket.settimeout(self._timeout)
 
     def poll(self):
         """Return the next reply if what has come is enough; otherwise False."""

@@ -1,31 +1,36 @@
 """
 Who waits in this process, and which thread listens for all of them.
 
-In: enlist() and sleep() from receives, in threads and on event loops.
-Out: Store.listen(), by the first thread that sleeps, or else by the keeper.
+In: enlist() from receives, sleep() in threads and asleep() on event loops.
+Out: Store.listen(), by the first thread that sleeps, or else by the keeper; where
+only tasks of one event loop wait, that loop calls Store.hear() if the store can.
 
 A waiter is woken, it is never handed a message: it looks itself, and one that
 leaves after it was woken wakes the next. So a message never waits beside a
 reader, whatever ends a wait.
 """
 
+import contextlib
 import threading
 import time
 from collections import OrderedDict
 
 from ..waiters import ThreadWaiter
+from .ears import LoopListening
 
 # How long a thread listens before it looks around, in seconds.
 LISTEN_SECONDS = 60
 
 
-class Bell:
+class Bell(LoopListening):
     """The waiters of a layer in this process."""
 
-    def __init__(self, store, deliver):
+    def __init__(self, store, deliver, errand):
         self._store = store
         # What takes what listen() offered for an inbox.
         self._deliver = deliver
+        # What has a function called in a thread.
+        self._errand = errand
         # How often waiting was ended by close().
         self.closings = 0
         # Told when event loops wait and no thread listens.
@@ -33,11 +38,14 @@ class Bell:
         self._lock = self.wanted
         # {queue: the waiters that nobody has woken, first come first}
         self._lines = {}
-        # The waiters of event loops among them.
-        self._tasks = set()
+        # {loop: the waiters of its tasks among them}
+        self._tasks = {}
+        # The waiter of the thread that listens, or an Ear.
         self._leader = None
         # The thread of the leader.
         self._thread = None
+        # Was an event loop asked to listen that has not answered yet?
+        self._is_offered = False
         # The waiter of the keeper, and whether it was called.
         self._keeper = None
         self._called = False
@@ -56,14 +64,8 @@ class Bell:
             waiter.queues = names
             for name in names:
                 self._lines.setdefault(name, OrderedDict())[waiter] = None
-            if isinstance(waiter, ThreadWaiter):
-                # It may come to listen itself.
-                return
-            self._tasks.add(waiter)
-            if self._leader is None:
-                self.wanted.notify_all()
-            else:
-                self._check_heard_locked(names)
+            if not isinstance(waiter, ThreadWaiter):
+                self._tasks.setdefault(waiter.loop, set()).add(waiter)
 
     def release(self, waiter, took):
         """
@@ -104,12 +106,18 @@ class Bell:
         """Wake all waiters for good."""
         with self._lock:
             self.closings += 1
+            self._depose_locked()
             while self._lines:
                 self._wake_locked(next(iter(self._lines)))
             self.wanted.notify_all()
 
     def _unlist_locked(self, waiter):
-        self._tasks.discard(waiter)
+        if not isinstance(waiter, ThreadWaiter):
+            tasks = self._tasks.get(waiter.loop, ())
+            if waiter in tasks:
+                tasks.remove(waiter)
+                if not tasks:
+                    del self._tasks[waiter.loop]
         for name in waiter.queues:
             line = self._lines.get(name)
             if line is not None:
@@ -162,6 +170,8 @@ class Bell:
                 if left <= 0:
                     return
                 self._dispatch(self._store.listen(left, self._listen_for()))
+                if waiter is self._keeper and self._may_loop_listen():
+                    return
         finally:
             with self._lock:
                 if self._leader is waiter:
@@ -175,12 +185,15 @@ class Bell:
         This is for event loops: their waiters have no thread to listen in.
         """
         self._keeper = waiter
+        self._is_offered = False
         while not waiter.counted:
             left = until - time.monotonic()
             if left <= 0:
                 return
             with self._lock:
+                self._check_ear_locked()
                 lead = self._leader is None and bool(self._tasks)
+                lead = lead and not self._is_offered
                 if lead:
                     self._lead_locked(waiter)
                 elif not self._called:
@@ -209,6 +222,7 @@ class Bell:
 
     def _begin(self, waiter):
         with self._lock:
+            self._depose_locked()
             if self._leader is None:
                 self._lead_locked(waiter)
                 self._sleepers.pop(waiter, None)
@@ -224,10 +238,13 @@ class Bell:
 
     def _check_heard_locked(self, names):
         """Let the leader listen anew if an inbox is new to it."""
-        if self._store.reads_inboxes and any(
-            name not in self._heard for name in names if name[-1] == "!"
-        ):
+        if not self._is_heard_locked(names):
             self._store.interrupt()
+
+    def _is_heard_locked(self, names):
+        return not self._store.reads_inboxes or self._heard.issuperset(
+            name for name in names if name[-1] == "!"
+        )
 
     def _promote_locked(self):
         """Find another leader where there is none."""
@@ -237,12 +254,27 @@ class Bell:
             sleeper, _ = self._sleepers.popitem(last=False)
             sleeper.wake()
         elif self._tasks:
+            loop = next(iter(self._tasks))
+            if self._may_loop_listen_locked():
+                # RuntimeError: it was closed just now.
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(self._offer_lead, loop)
+                    self._is_offered = True
+                    return
             self.wanted.notify_all()
 
     def _listen_for(self):
         with self._lock:
-            self._heard = frozenset(name for name in self._lines if name[-1] == "!")
-            return self._heard
+            return self._listen_for_locked()
+
+    def _listen_for_locked(self):
+        self._heard = self._inboxes_locked()
+        return self._heard
+
+    def _inboxes_locked(self):
+        return frozenset(name for name in self._lines if name[-1] == "!")
+
+    # Passing on what was heard.
 
     def _dispatch(self, rings):
         for name, offered in rings:

@@ -3,7 +3,8 @@ How event loops use a store: one thread works for all of them.
 
 In: calls from coroutines, on any loop. Out: calls of the store, in this thread.
 What several coroutines send while it is busy goes out in one step, and results
-return to a loop in one wake.
+return to a loop in one wake. A send that comes alone needs no thread where the
+store can begin it without waiting: the loop itself looks for what comes of it.
 """
 
 import asyncio
@@ -12,7 +13,12 @@ import logging
 import threading
 from collections import deque
 
+from .store import Unsettled
+
 logger = logging.getLogger("django.channels")
+
+# How long a loop looks for what came of a send before a thread does, in seconds.
+FLIGHT_SECONDS = 5
 
 
 class _Call:
@@ -63,38 +69,30 @@ class _Call:
             self.future.set_result(self.result)
 
 
-class _Undo:
-    """What a call gave that nobody took, on its way back."""
+class _Errand:
+    """A function that nobody waits for."""
 
-    def __init__(self, call, name):
-        self.function = call.undo
-        self._name = name
-        self._result = call.result
+    def __init__(self, function, *args):
+        self.function = function
+        self._args = args
 
     def run(self):
-        """Give it back; what cannot be given back is lost, as the log says."""
-        try:
-            self.function(self._result)
-        except Exception as error:
-            logger.error(
-                "%s lost %d messages that a cancelled receive had taken: %s",
-                self._name,
-                len(self._result),
-                error,
-            )
+        """Call it; it reports its failures itself."""
+        self.function(*self._args)
 
 
 class Courier:
     """
     A daemon thread that starts with the first call and works in their order.
-
-    ``append`` is the store's, for send().
     """
 
-    def __init__(self, name, append):
+    def __init__(self, name, store):
         self._name = name
-        self._append = append
+        self._store = store
         self._calls = deque()
+        # How many calls are not worked off, and is a send on its way without them?
+        self._open = 0
+        self._flying = False
         self._ready = threading.Condition(threading.Lock())
         self._thread = None
 
@@ -115,12 +113,36 @@ class Courier:
             # Also when the loop is closed, and the coroutine with it.
             if call.abandon() and call.can_be_undone():
                 # Before the next call of the same reader: its order holds.
-                self._submit(_Undo(call, self._name), first=True)
+                self._submit(_Errand(self._undo, call), first=True)
             raise
+
+    def errand(self, function, *args):
+        """Have a function called in the thread that reports its failures itself."""
+        self._submit(_Errand(function, *args))
 
     async def send(self, batches):
         """See Store.append(); what others send meanwhile may go with it."""
+        if not self._open and not self._flying:
+            flight = self._store.begin_append(batches)
+            if flight is not None:
+                return await self._fly(flight)
         return await self.call(None, batches)
+
+    async def _fly(self, flight):
+        """Return what came of a send that was begun."""
+        self._flying = True
+        try:
+            stored = None if flight.is_stuck else await _watch(flight)
+        except BaseException:
+            if not flight.is_over:
+                # Before the next call of the same sender: its order holds.
+                self.errand(_land, flight)
+            raise
+        finally:
+            self._flying = False
+        if stored is None:
+            return await self.call(flight.conclude)
+        return stored
 
     def stop(self):
         """Work off the calls, then end the thread; the next call starts another."""
@@ -132,6 +154,7 @@ class Courier:
 
     def _submit(self, call, first=False):
         with self._ready:
+            self._open += 1
             if first:
                 self._calls.appendleft(call)
             else:
@@ -156,26 +179,40 @@ class Courier:
                 self._work(group)
 
     def _work(self, calls):
-        if isinstance(calls[0], _Undo):
-            return calls[0].run()
         if calls[0].function is None:
             self._send(calls)
         else:
             calls[0].run()
+        with self._ready:
+            self._open -= len(calls)
+        if isinstance(calls[0], _Errand):
+            return
         loops = {}
         for call in calls:
             if call.can_be_undone() and not call.loop.is_running():
                 # It may stand still for long: whoever waits there looks again.
-                _Undo(call, self._name).run()
+                self._undo(call)
                 call.result = []
             if call.finish():
                 loops.setdefault(call.loop, []).append(call)
             elif call.can_be_undone():
-                _Undo(call, self._name).run()
+                self._undo(call)
         for loop, done in loops.items():
             # RuntimeError: it was closed, and its coroutines will be, too.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(_settle, done)
+
+    def _undo(self, call):
+        """Give back what nobody took; what that loses is in the log."""
+        try:
+            call.undo(call.result)
+        except Exception as error:
+            logger.error(
+                "%s lost %d messages that a cancelled receive had taken: %s",
+                self._name,
+                len(call.result),
+                error,
+            )
 
     def _send(self, calls):
         """Send what several callers gave as one, each queue once."""
@@ -184,7 +221,7 @@ class Courier:
             for queue, capacity, payloads in call.args[0]:
                 merged.setdefault(queue, (queue, capacity, []))[2].extend(payloads)
         try:
-            stored = dict(zip(merged, self._append(list(merged.values()))))
+            stored = dict(zip(merged, self._store.append(list(merged.values()))))
         except Exception as error:
             for call in calls:
                 call.error = error
@@ -195,6 +232,44 @@ class Courier:
                 count = min(len(payloads), stored[queue])
                 stored[queue] -= count
                 call.result.append(count)
+
+
+async def _watch(flight):
+    """Return the result of a flight, or None if a thread is to find it."""
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+    file = flight.fileno()
+    timer = loop.call_later(FLIGHT_SECONDS, _look, flight, future, True)
+    try:
+        loop.add_reader(file, _look, flight, future)
+    except NotImplementedError:
+        # A loop that cannot wait for descriptors, as that of Windows.
+        future.set_result(None)
+    try:
+        return await future
+    finally:
+        timer.cancel()
+        with contextlib.suppress(NotImplementedError):
+            loop.remove_reader(file)
+
+
+def _look(flight, future, is_late=False):
+    if future.done():
+        return
+    try:
+        stored = flight.poll()
+    except Unsettled:
+        future.set_result(None)
+    else:
+        if stored is not None or is_late:
+            future.set_result(stored)
+
+
+def _land(flight):
+    """Bring a flight to its end that nobody waits for any more."""
+    # As with every call, whoever was cancelled does not learn what came of it.
+    with contextlib.suppress(Exception):
+        flight.conclude()
 
 
 def _settle(calls):

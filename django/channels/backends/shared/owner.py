@@ -29,8 +29,8 @@ class Owner:
         self._layer = layer
         self._store = store
         name = type(layer).__name__
-        self.bell = Bell(store, read)
-        self.courier = Courier(name, store.append)
+        self.courier = Courier(name, store)
+        self.bell = Bell(store, read, self.courier.errand)
         self._keeper = Keeper(name, self.bell, self._tick)
         self._lock = threading.Lock()
         self._life_lock = threading.Lock()
@@ -103,6 +103,11 @@ class Owner:
 
     # Life.
 
+    @property
+    def is_alive(self):
+        """Is there a lease, and a thread that renews it?"""
+        return self._renewed
+
     def stay_alive(self):
         """Have a lease, and a thread that renews it."""
         if self._renewed:
@@ -132,6 +137,7 @@ class Owner:
     def _tick(self):
         if not self._store.renew():
             self._claim_all()
+            self.bell.depose()
             logger.warning(
                 "%s found its store without what was in it: messages may be lost.",
                 type(self._layer).__name__,

@@ -17,6 +17,7 @@ from ..selections import Selections
 from ..waiters import LoopWaiter, ThreadWaiter
 from .envelopes import ADD, MESSAGE, EnvelopeError
 from .inboxes import FETCH_LIMIT
+from .store import AHEAD
 
 logger = logging.getLogger("django.channels")
 
@@ -44,6 +45,13 @@ class Reader:
         """Return up to ``limit`` pairs that are there; see Store.take()."""
         if wait:
             self._owner.stay_alive()
+        if len(selection.names) == len(selection.inboxes) == 1:
+            inbox = self._owner.inbox(selection.names[0])
+            with inbox.lock:
+                self._owner.claim(inbox)
+                return inbox.take(limit) or self._take_stored(
+                    selection.names, {inbox.name: inbox}, limit, wait
+                )
         with ExitStack() as stack:
             inboxes = {}
             for name in selection.inboxes:
@@ -123,12 +131,23 @@ class Reader:
                 error,
             )
 
-    def deliver(self, name, offered):
-        """Read what was heard for an inbox."""
+    def deliver(self, name, offered, may_wait=True):
+        """
+        Read what was heard for an inbox; return whether it is done.
+
+        It is not if that would take waiting, and it may not wait.
+        """
         inbox = self._owner.inbox(name)
-        with inbox.lock:
+        if not may_wait and not self._store.is_at_hand(name, offered):
+            return False
+        if not inbox.lock.acquire(blocking=may_wait):
+            return False
+        try:
             for entry in self._store.accept(name, offered):
                 self._apply(inbox, entry)
+        finally:
+            inbox.lock.release()
+        return True
 
     def fetch(self, inbox):
         """
@@ -168,71 +187,58 @@ class Reader:
 
     def wait(self, selection, limit, timeout):
         """Return pairs as soon as there are some, in a thread."""
-        bell = self._owner.bell
+        bell, left = self._owner.bell, timeout
         until = None if timeout is None else time.monotonic() + timeout
-        waiter = ThreadWaiter(bell.closings)
-        left, pairs = timeout, []
-        try:
-            while True:
-                hears = self._hears_all(selection) and left != 0
-                if hears and (pairs := self._take_here(selection, limit)):
-                    return pairs
+        with _Place(bell, ThreadWaiter(bell.closings)) as place:
+            waiter = place.waiter
+            while waiter.closings == bell.closings:
+                hears = left != 0 and self._hears_all(selection)
+                if hears:
+                    place.pairs = self._take_here(selection, limit)
+                    if place.pairs:
+                        break
                 bell.enlist(waiter, selection.names)
                 if hears:
                     # The store is asked by who listens.
-                    pairs = self._take_here(selection, limit)
+                    place.pairs = self._take_here(selection, limit)
                 else:
-                    pairs = self.take(selection, limit, wait=True)
-                if pairs or left == 0 or waiter.closings != bell.closings:
-                    return pairs
+                    place.pairs = self.take(selection, limit, wait=True)
+                if place.pairs or left == 0 or waiter.closings != bell.closings:
+                    break
                 left = None if until is None else max(until - time.monotonic(), 0)
                 bell.sleep(waiter, left)
-                if waiter.closings != bell.closings:
-                    # Another look would open the store again.
-                    return pairs
-        except LayerUnavailable:
-            # A store that was closed in the middle of a call is not away.
-            if waiter.closings == bell.closings:
-                raise
-            return []
-        finally:
-            bell.release(waiter, pairs)
+        return place.pairs
 
     async def await_(self, selection, limit, timeout):
         """Return pairs as soon as there are some, on an event loop."""
-        bell, courier = self._owner.bell, self._owner.courier
+        bell, left = self._owner.bell, timeout
         until = None if timeout is None else time.monotonic() + timeout
-        waiter = LoopWaiter(bell.closings)
-        left, pairs = timeout, []
-        try:
-            while True:
+        with _Place(bell, LoopWaiter(bell.closings)) as place:
+            waiter = place.waiter
+            while waiter.closings == bell.closings:
+                if left != 0 and (pairs := self._take_at_once(selection, limit)):
+                    place.pairs = pairs
+                    break
                 bell.enlist(waiter, selection.names)
-                pairs = None
-                if left != 0:
-                    pairs = self._take_at_once(selection, limit)
+                pairs = self._take_at_once(selection, limit) if left != 0 else None
                 if pairs is None:
-                    pairs = await courier.call(
-                        self.take, selection, limit, True, undo=self.put_back
+                    pairs = await self._owner.courier.call(
+                        self.take, selection, limit, AHEAD, undo=self.put_back
                     )
+                place.pairs = pairs
                 if pairs or left == 0 or waiter.closings != bell.closings:
-                    return pairs
+                    break
                 left = None if until is None else max(until - time.monotonic(), 0)
-                await waiter.wait(left)
-                if waiter.closings != bell.closings:
-                    return pairs
-        except LayerUnavailable:
-            if waiter.closings == bell.closings:
-                raise
-            return []
-        finally:
-            bell.release(waiter, pairs)
+                await bell.asleep(waiter, left)
+        return place.pairs
 
     def _hears_all(self, selection):
         """Return whether listening finds all that these channels have."""
-        if not self._store.reads_inboxes or len(selection.names) > 1:
+        if len(selection.names) > 1 or not self._owner.is_alive:
             return False
-        inbox = self._owner.find(selection.names[0])
-        return inbox is not None and inbox.claimed
+        name = selection.names[0]
+        inbox = self._owner.find(name)
+        return inbox is not None and inbox.claimed and self._store.hears(name)
 
     def _take_at_once(self, selection, limit):
         """Return what is here, or None where the store or another thread is asked."""
@@ -250,3 +256,23 @@ class Reader:
         inbox = self._owner.inbox(selection.names[0])
         with inbox.lock:
             return inbox.take(limit)
+
+
+class _Place:
+    """The place in line of a receive, and what it took there."""
+
+    __slots__ = ("_bell", "waiter", "pairs")
+
+    def __init__(self, bell, waiter):
+        self._bell = bell
+        self.waiter = waiter
+        self.pairs = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        bell, waiter = self._bell, self.waiter
+        bell.release(waiter, self.pairs)
+        # A store that was closed in the middle of a call is not away.
+        return isinstance(error, LayerUnavailable) and waiter.closings != bell.closings

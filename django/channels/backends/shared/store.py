@@ -21,6 +21,9 @@ UNCLAIMED_SECONDS = 86400
 # How long the counters of a queue outlive its last use, in seconds.
 MEMORY_SECONDS = 3600
 
+# For take(): this process comes again, and is to be rung for that.
+AHEAD = "ahead"
+
 
 class Entry(NamedTuple):
     """What a queue holds, as it is taken out."""
@@ -33,6 +36,31 @@ class Entry(NamedTuple):
     # many messages of ``group`` did not fit. Otherwise 0.
     mark: int = 0
     group: Optional[str] = None
+
+
+class Flight:
+    """A call of a store that is on its way, for who waits without a thread."""
+
+    # Did poll() return the result, or is conclude() called?
+    is_over = False
+    # Is conclude() to be called at once?
+    is_stuck = False
+
+    def fileno(self):
+        """Return the descriptor that can be read when poll() may have the result."""
+        raise NotImplementedError
+
+    def poll(self):
+        """Return the result, or None if it is not there; raise Unsettled."""
+        raise NotImplementedError
+
+    def conclude(self):
+        """Wait for the result and return it, in a thread; raise LayerUnavailable."""
+        raise NotImplementedError
+
+
+class Unsettled(Exception):
+    """Raised by a flight that only conclude() can bring to an end."""
 
 
 class Store:
@@ -68,6 +96,14 @@ class Store:
         """
         raise NotImplementedError
 
+    def begin_append(self, batches):
+        """
+        Begin append() without waiting for anything; return a Flight, or None.
+
+        None means that nothing was done, and that append() is to do it.
+        """
+        return None
+
     def take(self, names, limit, wait=False):
         """
         Take up to ``limit`` entries; return [(queue, Entry), …] in order.
@@ -76,7 +112,8 @@ class Store:
         more, and control entries and counts of missed messages do not count:
         the caller keeps them. What is returned counts as delivered. If there is
         nothing and ``wait`` is true, this process is rung once when something
-        comes to one of them. The caller has one thread at a time take from, or
+        comes to one of them; with ``wait`` AHEAD also if it has emptied an inbox,
+        where the store can do that. The caller has one thread at a time take from, or
         accept for, an inbox.
         """
         raise NotImplementedError
@@ -88,6 +125,18 @@ class Store:
         Only those that were not taken in the meantime.
         """
         raise NotImplementedError
+
+    def hears(self, inbox):
+        """
+        Return whether listen() tells of all that there is in an inbox.
+
+        Nobody has to take from it before listening, then.
+        """
+        return self.reads_inboxes
+
+    def is_at_hand(self, inbox, offered):
+        """Return whether accept() waits for nothing, nor what its entries ask for."""
+        return False
 
     def give_back(self, entries):
         """
@@ -191,6 +240,23 @@ class Store:
     def interrupt(self):
         """End the running listen(), or else the next one."""
         raise NotImplementedError
+
+    def ear(self, inboxes):
+        """
+        Return the descriptor that can be read when hear() has something, or None.
+
+        It is one for what listen() waits for. None means that listen() is to be
+        called: there is something to do first that may take time.
+        """
+        return None
+
+    def hear(self):
+        """
+        Return what listen() would, without waiting: no rings if there are none.
+
+        One caller at a time calls this or listen().
+        """
+        return []
 
     def look(self, names):
         """Return those of the queues in which entries wait."""

@@ -1,0 +1,143 @@
+"""Event loops that listen without a thread, on any layer that can."""
+
+import asyncio
+import threading
+import time
+
+from django.channels.backends.shared.ears import Ear
+
+from .utils import TIMEOUT
+
+
+class LoopLayers:
+    """For a test case that defines make_layer(): two layers on one store."""
+
+    def setUp(self):
+        super().setUp()
+        self.layer, self.other = self.make_layer(), self.make_layer()
+
+    async def until(self, is_so):
+        """Return as soon as something is so that nobody tells about."""
+        until = time.monotonic() + TIMEOUT
+        while not is_so():
+            self.assertLess(time.monotonic(), until)
+            await asyncio.sleep(0.01)
+
+    def listens(self, loop, layer=None):
+        """Return whether a loop listens."""
+        leader = (layer or self.layer)._owner.bell._leader
+        return isinstance(leader, Ear) and leader.loop is loop
+
+    async def begin(self, *names):
+        """Return a task that receives, as soon as its loop listens for it."""
+        names = names or (self.layer.new_channel("in!")[:3],)
+        task = asyncio.create_task(self.layer.areceive(names, True, TIMEOUT))
+        loop = asyncio.get_running_loop()
+        await self.until(lambda: self.listens(loop))
+        return task
+
+
+class LoopListeningTests(LoopLayers):
+    """What is so on each layer whose store can be heard by a loop."""
+
+    def test_a_loop_listens_where_only_its_tasks_wait(self):
+        async def main():
+            for name, key in (("in!x", "in!"), ("normal", "normal")):
+                task = await self.begin(key)
+                await self.other.asend(name, {"n": 1})
+                self.assertEqual(await task, (name, {"n": 1}))
+            self.assertTrue(self.listens(asyncio.get_running_loop()))
+
+        asyncio.run(main())
+
+    def test_members_of_groups_come_and_go_while_a_loop_listens(self):
+        async def main():
+            name = await self.layer.anew_channel("in!")
+            for n in range(3):
+                task = await self.begin("in!")
+                await self.other.agroup_add("group", name)
+                await self.other.asend_group("group", {"n": n})
+                self.assertEqual(await task, (name, {"n": n}))
+                await self.other.agroup_discard("group", name)
+                await self.other.asend_group("group", {"gone": 1})
+
+        asyncio.run(main())
+
+    def test_a_loop_that_is_busy_keeps_no_thread_waiting(self):
+        async def main():
+            task = await self.begin("in!")
+            results = []
+
+            def receive():
+                results.append(self.layer.receive(["normal"], True, TIMEOUT))
+
+            thread = threading.Thread(target=receive)
+            thread.start()
+            # The loop stands still until the thread has its message.
+            self.other.send("normal", {"n": 1})
+            thread.join(TIMEOUT)
+            self.assertEqual(results, [("normal", {"n": 1})])
+            self.other.send("in!x", {"n": 2})
+            self.assertEqual(await task, ("in!x", {"n": 2}))
+
+        asyncio.run(main())
+
+    def test_a_loop_that_is_busy_keeps_no_other_loop_waiting(self):
+        async def main():
+            task = await self.begin("in!")
+
+            def receive():
+                return asyncio.run(self.layer.areceive(["normal"], True, TIMEOUT))
+
+            results = []
+            thread = threading.Thread(target=lambda: results.append(receive()))
+            thread.start()
+            self.other.send("normal", {"n": 1})
+            thread.join(TIMEOUT)
+            self.assertEqual(results, [("normal", {"n": 1})])
+            self.assertFalse(task.done())
+            self.other.send("in!x", {"n": 2})
+            self.assertEqual(await task, ("in!x", {"n": 2}))
+
+        asyncio.run(main())
+
+    def test_what_comes_for_a_loop_that_stopped_is_passed_on(self):
+        loop = asyncio.new_event_loop()
+        self.addCleanup(loop.close)
+        task = loop.run_until_complete(self.begin("normal"))
+        # The task waits, and its loop does not run.
+        self.assertTrue(self.listens(loop))
+        results = []
+
+        def receive():
+            results.append(self.other.receive(["normal"], True, TIMEOUT))
+
+        thread = threading.Thread(target=receive)
+        thread.start()
+        self.make_layer().send("normal", {"n": 1})
+        thread.join(TIMEOUT)
+        self.assertEqual(results, [("normal", {"n": 1})])
+        task.cancel()
+        with self.assertRaises(asyncio.CancelledError):
+            loop.run_until_complete(task)
+
+    def test_a_loop_that_was_closed_leaves_its_inbox_to_the_next(self):
+        for n in range(3):
+
+            async def main():
+                task = await self.begin("in!")
+                await self.other.asend("in!x", {"n": n})
+                return await task
+
+            self.assertEqual(asyncio.run(main()), ("in!x", {"n": n}))
+
+    def test_another_inbox_is_heard_while_a_loop_listens(self):
+        async def main():
+            first = await self.begin("a!")
+            second = asyncio.create_task(self.layer.areceive(["b!"], True, TIMEOUT))
+            await self.other.asend("b!x", {"n": 1})
+            self.assertEqual(await second, ("b!x", {"n": 1}))
+            await self.other.asend("a!x", {"n": 2})
+            self.assertEqual(await first, ("a!x", {"n": 2}))
+
+        asyncio.run(main())
