@@ -2,12 +2,13 @@
 
 import ast
 import re
+from textwrap import dedent
 
 from django.test import SimpleTestCase
 
 from .chat import EXAMPLE, REPOSITORY, ChatTestCase, serve_chat
-from .processes import Process
-from .tutorial import TUTORIAL, File, find_assignment, read_steps
+from .processes import Process, manage
+from .tutorial import BLOCK, TUTORIAL, File, find_assignment, read_steps
 
 # What startproject and startapp make and the tutorial leaves alone.
 GENERATED = {
@@ -95,6 +96,7 @@ class TutorialTests(ChatTestCase):
     def test_word_for_word(self):
         """The commands and files, in their order, lead to a chat."""
         servers = [self.check_first_consumers, self.check_chat]
+        several = []
         for step in read_steps(TUTORIAL.read_text()):
             if isinstance(step, File):
                 step.write(self.directory)
@@ -105,10 +107,13 @@ class TutorialTests(ChatTestCase):
                 with process:
                     servers.pop(0)(server)
                     self.assertNotIn("Traceback", process.output)
+            elif several or "--noworker" in step.words:
+                several.append(step.words[2:])
             elif "pip" not in step.words:
                 self.run_command(step)
         self.assertEqual(servers, [])
         self.check_generated()
+        self.check_processes(*several)
         self.check_errors()
 
     def check_first_consumers(self, server):
@@ -124,17 +129,38 @@ class TutorialTests(ChatTestCase):
             one.send("Hello, window!")
             self.assertEqual(two.recv(timeout=30), "Hello, window!")
 
-    def check_chat(self, server):
-        """Two pages chat, a third sees the history, the fourth has no room."""
-        one, _ = self.join(server, "kitchen")
-        two, _ = self.join(server, "kitchen")
+    def check_chat(self, server, room="kitchen"):
+        """Two pages chat, and a third sees the history."""
+        one, _ = self.join(server, room)
+        two, _ = self.join(server, room)
         one.say("Ada", "dinner!")
         for client in one, two:
             self.assertEqual(client.heard(), [("Ada", "dinner!")])
-        _, history = self.join(server, "kitchen")
+        _, history = self.join(server, room)
         self.assertEqual(history, [("Ada", "dinner!")])
         for path in "/", "/chat/kitchen/", "/static/chat/chat.js":
             self.assertEqual(server.get(path)[0], 200)
+
+    def check_processes(self, serve, work, look):
+        """On the layer that the page names, a server and a worker make the chat."""
+        path = self.directory / "mysite" / "settings.py"
+        before = path.read_text()
+        (setting,) = (
+            dedent(block["body"])
+            for block in BLOCK.finditer(TUTORIAL.read_text())
+            if "CHANNEL_LAYERS = {" in block["body"]
+        )
+        File("mysite/settings.py", setting).write(self.directory)
+        self.assertEqual(serve[0], "runserver")
+        process, server = serve_chat(self.directory, options=serve[1:])
+        with process, manage(self.directory, *work) as worker:
+            worker.wait_for_line("Running worker")
+            self.check_chat(server, "hall")
+            with manage(self.directory, *look) as shown:
+                self.assertEqual(shown.wait(), 0)
+            self.assertIn("DatabaseChannelLayer)", shown.output)
+            self.assertRegex(shown.output, r"\nwebsocket\.receive +0 .* 1 +0 +0\n")
+        path.write_text(before)
 
     def check_generated(self):
         """What startproject and startapp made is what the example has."""
