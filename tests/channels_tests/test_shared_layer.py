@@ -424,6 +424,23 @@ class CourierTests(SharedLayerTestCase):
         layer.send_batch([(closing, {"n": 1}), (other, {"n": 2})])
         self.assertEqual(receiving(), (other, {"n": 2}))
 
+    def test_a_loop_closes_names_of_an_inbox_that_is_read_itself(self):
+        layer = self.make_layer()
+        closing, member = layer.new_channel("in!"), layer.new_channel("in!")
+        layer.group_add("group", member)
+        self.assertEqual(layer.receive_batch(["in!"], 1), [])
+        receiving = self.in_thread(layer.receive, ["in!"], block=True)
+        self.until_waiting(layer, "in!")
+        with mock.patch.object(layer._courier, "call") as call:
+            asyncio.run(layer.aclose_channel(closing))
+            call.assert_not_called()
+        # What a group has of it is taken from the store, too.
+        asyncio.run(layer.aclose_channel(member))
+        self.assertEqual(layer.groups(), {})
+        other = layer.new_channel("in!")
+        layer.send_batch([(closing, {"n": 1}), (other, {"n": 2})])
+        self.assertEqual(receiving(), (other, {"n": 2}))
+
     def test_a_call_that_nobody_waits_for_is_left_out(self):
         layer = self.make_layer()
         take = mock.Mock(return_value=[])

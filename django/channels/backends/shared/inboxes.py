@@ -56,6 +56,10 @@ class Inbox:
         """Return whether a name is not open (any more)."""
         return self._queue.is_closed(channel)
 
+    def is_member(self, channel):
+        """Return whether a name is in a group."""
+        return bool(self._groups.of(channel))
+
     def close(self, channel):
         """Close a name; return the (group, add count) of groups left empty."""
         left = [group for group in self._groups.of(channel)]

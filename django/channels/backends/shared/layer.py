@@ -157,8 +157,24 @@ class SharedChannelLayer(BaseChannelLayer):
         inbox = self._owner.find(queue_of(validate_channel(name)))
         if inbox is None or not inbox.is_made():
             return await self._courier.call(self.close_channel, name)
+        if self._close_at_once(inbox, name):
+            return
         inbox.closing.append(name)
         await self._courier.call(self._close_waiting, inbox)
+
+    def _close_at_once(self, inbox, name):
+        """Close a name if nothing is to be waited for; return whether it is done."""
+        # See _close_names(). Members of groups are the store's to know.
+        is_read = inbox.name in self._owner.bell.names()
+        if not is_read or not inbox.lock.acquire(blocking=False):
+            return False
+        try:
+            if inbox.is_member(name):
+                return False
+            inbox.close(name)
+        finally:
+            inbox.lock.release()
+        return True
 
     def _close_waiting(self, inbox):
         """Close what is to be closed by now, with one look at the store."""
