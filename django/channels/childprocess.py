@@ -65,8 +65,9 @@ class ChildProcess:
     def hear(self):
         """Return whether it has just told that it is ready."""
         with contextlib.suppress(BlockingIOError, ConnectionError):
-            self.is_ready = self.line.recv(16) == READY
-            return self.is_ready
+            if self.line.recv(16) == READY:
+                self.is_ready = True
+                return True
         return False
 
     def stands_still(self, seconds):

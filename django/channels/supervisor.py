@@ -144,6 +144,11 @@ class Supervisor:
             self._is_clean = False
             self._end_now()
         elif number in (signal.SIGINT, signal.SIGTERM):
+            logger.info(
+                "Stopping: running consumers have %g s.%s",
+                self._stop_seconds,
+                " Ctrl-C ends them at once." if number == signal.SIGINT else "",
+            )
             self._is_stopping = True
             for process in self._processes:
                 process.end(self._stop_seconds)

@@ -1,0 +1,273 @@
+"""runworker with processes: how they end, are replaced and reload."""
+
+import os
+import signal
+from io import StringIO
+
+from django.core.management import CommandError, call_command
+from django.test import SimpleTestCase, override_settings, tag
+
+from .layers import SpanningLayer, layer_settings
+from .workers import ROUTING, WorkersTestCase
+
+
+class OptionTests(SimpleTestCase):
+    backend = f"{SpanningLayer.__module__}.SpanningLayer"
+
+    def assertRefused(self, msg, *args):
+        with override_settings(CHANNEL_LAYERS=layer_settings(backend=self.backend)):
+            with self.assertRaisesMessage(CommandError, msg):
+                call_command("runworker", *args, stdout=StringIO(), skip_checks=True)
+
+    def test_numbers_that_make_no_sense_are_named(self):
+        for option, value, msg in (
+            ("threads", 0, "--threads must be 1 or more, not 0."),
+            ("processes", -1, "--processes must be 1 or more, not -1."),
+            (
+                "stop-timeout",
+                "nan",
+                "--stop-timeout must be a number of seconds above 0, not nan.",
+            ),
+            (
+                "time-limit",
+                0,
+                "--time-limit must be a number of seconds above 0, not 0.0.",
+            ),
+        ):
+            with self.subTest(option=option):
+                self.assertRefused(msg, f"--{option}={value}")
+
+    def test_the_reloader_runs_one_process(self):
+        self.assertRefused(
+            "--autoreload runs one process: --processes must be 1, not 2.",
+            "--autoreload",
+            "--processes=2",
+        )
+
+
+class StoppingTests(WorkersTestCase):
+    def hold(self, channel="hold", count=4):
+        """Have a consumer of one of several messages run, and others fetched."""
+        # Until it knows that they are quick, a worker fetches one at a time.
+        self.send_numbers("work", 100)
+        self.numbers(100)
+        self.send_numbers(channel, count)
+        self.assertEqual(self.result()["began"], 0)
+
+    def test_sigterm_lets_a_consumer_finish_and_puts_the_rest_back(self):
+        process = self.start()
+        self.hold()
+        process.send_signal(signal.SIGTERM)
+        self.wait_for(lambda: self.pending("hold") == 3, "the rest is put back")
+        self.send("answers", {})
+        self.assertEqual(process.wait(), 0)
+        self.assertEqual(self.result(), {"ended": 0})
+        self.assertNothingMore()
+        # They are where they were, in their order.
+        pairs = self.layer.receive_batch(["hold"], 10)
+        self.assertEqual([message["n"] for _, message in pairs], [1, 2, 3])
+
+    def test_a_consumer_past_the_deadline_is_cut_off_and_named(self):
+        process = self.start("--stop-timeout=0.2")
+        self.hold(count=1)
+        self.assertEnds(process, code=1)
+        process.wait_for_line("Cut off a consumer for a message on hold")
+        process.wait_for_line("A consumer did not finish within 0.2 s.")
+
+    def test_a_second_ctrl_c_ends_it_at_once(self):
+        process = self.start()
+        self.hold(count=3)
+        process.interrupt()
+        process.wait_for_line("consumers have 30 s. Ctrl-C ends them at once.")
+        process.interrupt()
+        self.assertEqual(process.wait(), 1)
+        process.wait_for_line("Ending the workers at once.")
+        # The consumer's message was begun, the others were not.
+        self.assertEqual(self.pending("hold"), 2)
+
+    def test_coroutines_finish_as_well(self):
+        process = self.start()
+        self.send_numbers("ahold", 2)
+        self.assertEqual(sorted(r["began"] for r in self.results(2)), [0, 1])
+        process.send_signal(signal.SIGTERM)
+        self.send("answers", {}, {})
+        self.assertEqual(process.wait(), 0)
+        results = self.results(4)
+        self.assertEqual(sorted(r["ended"] for r in results if "ended" in r), [0, 1])
+        self.assertNothingMore()
+
+    def test_a_killed_supervisor_ends_its_processes(self):
+        process = self.start()
+        process.send_signal(signal.SIGKILL)
+        # The output ends when nobody is left who could write.
+        self.assertEqual(process.wait(), -signal.SIGKILL)
+
+
+class ReplacementTests(WorkersTestCase):
+    def test_what_a_killed_process_had_fetched_is_consumed_by_the_next(self):
+        process = self.start()
+        self.send_numbers("work", 100)
+        (pid,) = {result["pid"] for result in self.results(100)}
+        self.send("hold", {"n": 0})
+        self.send_numbers("work", 5)
+        self.assertEqual(self.result()["began"], 0)
+        os.kill(pid, signal.SIGKILL)
+        results = self.results(5)
+        self.assertEqual([result["n"] for result in results], [*range(5)])
+        self.assertNotIn(pid, {result["pid"] for result in results})
+        process.wait_for_line(f"Worker process {pid} was ended by SIGKILL; another")
+        self.assertEnds(process)
+        self.assertNothingMore()
+
+    def test_poison_is_delivered_once_and_takes_nothing_with_it(self):
+        process = self.start()
+        self.send_numbers("work", 100)
+        self.numbers(100)
+        for how in (
+            "1 / 0",
+            "sys.exit(7)",
+            "os._exit(5)",
+            "os.kill(os.getpid(), 9)",
+        ):
+            with self.subTest(how=how):
+                self.send("poison", {"how": how})
+                self.send_numbers("work", 20)
+                began, *results = self.results(21)
+                self.assertEqual(began["began"], how)
+                self.assertEqual([r["n"] for r in results], [*range(20)])
+                self.assertNothingMore()
+        process.wait_for_line("ended with exit code 5; another one starts in")
+        self.assertEnds(process)
+
+    def test_poison_in_a_coroutine_is_delivered_once(self):
+        process = self.start()
+        for how in ("1 / 0", "sys.exit(7)", "os._exit(5)"):
+            with self.subTest(how=how):
+                self.send("apoison", {"how": how})
+                self.assertEqual(self.result()["began"], how)
+                self.send_numbers("work", 3)
+                self.assertEqual(self.numbers(3), [0, 1, 2])
+        self.assertEnds(process)
+        self.assertNothingMore()
+
+    def test_several_processes_share_the_work(self):
+        process = self.start("--processes=2")
+        self.send_numbers("hold", 2)
+        pids = {result["pid"] for result in self.results(2)}
+        self.assertEqual(len(pids), 2)
+        self.send("answers", {}, {})
+        self.assertEnds(process)
+
+    def test_a_process_that_never_starts_is_tried_again_more_slowly(self):
+        process = self.start()
+        self.send_numbers("work", 1)
+        pid = self.result()["pid"]
+        self.routing.write_text("raise RuntimeError('broken')")
+        os.kill(pid, signal.SIGKILL)
+        process.wait_for_line(r"ended with exit code 1; another one starts in 0\.[24]")
+        self.routing.write_text(ROUTING)
+        self.send_numbers("work", 1)
+        self.assertEqual(self.numbers(1), [0])
+        self.assertEnds(process)
+
+
+class TimeLimitTests(WorkersTestCase):
+    def test_an_endless_loop_is_logged_and_its_process_replaced(self):
+        process = self.start("--time-limit=0.5", "--stop-timeout=5")
+        self.send_numbers("work", 100)
+        self.numbers(100)
+        self.send("poison", {"how": "loop()"})
+        self.send_numbers("work", 5)
+        self.assertEqual(self.result()["began"], "loop()")
+        self.assertEqual(self.numbers(5), [*range(5)])
+        process.wait_for_line("A consumer for a message on poison runs for more than")
+        process.wait_for_line("in loop")
+        process.wait_for_line("ended because of a consumer past its time limit; ano")
+        self.assertEnds(process)
+        self.assertNothingMore()
+
+    def test_a_coroutine_is_cancelled(self):
+        process = self.start("--time-limit=0.5")
+        self.send("politely", {})
+        pid = self.result()["pid"]
+        process.wait_for_line("mysite.routing.loop_politely .* runs for more than 0.5")
+        process.wait_for_line("CancelledError")
+        self.send_numbers("work", 1)
+        self.assertEqual(self.result(), {"pid": pid, "n": 0})
+        self.assertEnds(process)
+
+    def test_a_coroutine_that_blocks_the_loop_has_its_process_replaced(self):
+        process = self.start("--time-limit=0.5", "--stop-timeout=1")
+        self.send("apoison", {"how": "loop()"})
+        self.assertEqual(self.result()["began"], "loop()")
+        process.wait_for_line("ended because of a consumer past its time limit; ano")
+        self.send_numbers("work", 1)
+        self.assertEqual(self.numbers(1), [0])
+        self.assertEnds(process)
+
+    @tag("slow")
+    def test_a_process_in_which_no_thread_can_move_is_replaced(self):
+        process = self.start("--time-limit=0.5", "--stop-timeout=0.5")
+        # Python's regular expressions keep all threads waiting.
+        self.send("poison", {"how": "re.match('(a+)+$', 'a' * 50 + 'b')"})
+        self.result()
+        process.wait_for_line(r"stands still for more than 6\.0 s: cut off")
+        process.wait_for_line("was ended by SIGABRT; another one starts")
+        process.wait_for_line(r"in poison$")
+        self.send_numbers("work", 1)
+        self.assertEqual(self.numbers(1), [0])
+        self.assertEnds(process)
+
+
+class ReloadTests(WorkersTestCase):
+    def change(self):
+        self.routing.write_text(ROUTING.replace("n=message", "new=message"))
+
+    def test_sighup_brings_the_code_as_it_is_now(self):
+        process = self.start()
+        self.send_numbers("hold", 1)
+        old = self.result()["pid"]
+        self.change()
+        process.send_signal(signal.SIGHUP)
+        self.wait_for(self.new_code_runs, "a fresh process consumes")
+        self.send("answers", {})
+        ended = self.result()
+        while "ended" not in ended:
+            ended = self.result()
+        self.wait_for(lambda: not _lives(old), "the old process ends")
+        self.assertEnds(process)
+
+    def new_code_runs(self):
+        self.send_numbers("work", 1)
+        return "new" in self.result()
+
+    def test_the_old_process_goes_on_if_the_fresh_one_does_not_start(self):
+        process = self.start()
+        self.send_numbers("work", 1)
+        old = self.result()["pid"]
+        self.routing.write_text("raise RuntimeError('broken')")
+        process.send_signal(signal.SIGHUP)
+        process.wait_for_line("before it was ready: the old one goes on")
+        self.send_numbers("work", 1)
+        self.assertEqual(self.result()["pid"], old)
+        self.assertEnds(process)
+
+    def test_the_reloader_starts_again_when_a_file_changes(self):
+        process = self.start("--autoreload")
+        self.send_numbers("work", 1)
+        self.assertEqual(self.numbers(1), [0])
+        self.change()
+        # A time of its own, however coarse the clock of the files is.
+        os.utime(self.routing, (2**31 - 1, 2**31 - 1))
+        process.wait_for_line("Running worker against channel layer", count=2)
+        self.send_numbers("work", 1)
+        self.assertEqual(self.result()["new"], 0)
+        self.assertEnds(process)
+
+
+def _lives(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
