@@ -125,9 +125,10 @@ class CheckTests(SQLiteTestCase, SimpleTestCase):
             ({"table": "a b"}, "table must be a name"),
             ({"table": "x" * 41}, "table must be a name"),
             ({"table": None}, "table must be a name"),
-            ({"path": 1}, "path must be the path of a file"),
-            ({"path": ""}, "path must be the path of a file"),
-            ({"using": "server", "path": "x"}, "path is for SQLite"),
+            ({"path": 1}, "path must be the absolute path of a file, not 1."),
+            ({"path": ""}, "path must be the absolute path of a file, not ''."),
+            ({"path": "x.db"}, "must be the absolute path of a file, not 'x.db'."),
+            ({"using": "server", "path": "/x"}, "path is for SQLite"),
         ):
             with self.subTest(options=options):
                 with self.assertRaisesMessage(InvalidChannelLayerError, text):

@@ -128,8 +128,9 @@ def _check_table(table):
 def _check_path(path):
     if path is None:
         return None
-    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+    # Processes may be started in different directories.
+    if not isinstance(path, (str, os.PathLike)) or not os.path.isabs(path):
         raise InvalidChannelLayerError(
-            f"path must be the path of a file, not {path!r}."
+            f"path must be the absolute path of a file, not {path!r}."
         )
     return os.fspath(path)
