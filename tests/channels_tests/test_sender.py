@@ -1,0 +1,161 @@
+import asyncio
+import threading
+from unittest import mock
+
+from django.channels import sender as sender_module
+from django.channels.exceptions import LayerUnavailable
+from django.channels.outbox import Outbox
+from django.channels.sender import DirectSender, Sender
+from django.test import SimpleTestCase
+
+from .layers import make_layer
+from .utils import TIMEOUT, patch_for
+
+
+class SenderTests(SimpleTestCase):
+    def setUp(self):
+        self.layer = make_layer(capacity=2, channel_capacity={"wide*": 1000})
+        self.sender = Sender()
+        self.addCleanup(self.sender.stop, TIMEOUT)
+
+    def outbox(self, *names, to_group=False, **content):
+        outbox = Outbox()
+        for number, name in enumerate(names):
+            outbox.add(self.layer, name, {"n": number, **content}, to_group)
+        return outbox
+
+    def received(self, name):
+        return [message["n"] for _, message in self.layer.receive_batch([name], 1000)]
+
+    def hold(self):
+        """Have the sender wait in a call of the layer; return what lets it go on."""
+        entered, go_on = threading.Event(), threading.Event()
+        self.addCleanup(go_on.set)
+        send_batch = self.layer.channel_layer.send_batch
+        self.batches = []
+
+        def hold(messages):
+            entered.set()
+            go_on.wait(TIMEOUT)
+            self.batches.append(len(messages))
+            return send_batch(messages)
+
+        patch_for(self, self.layer.channel_layer, "send_batch", hold)
+        self.sender.send(self.outbox("wide"))
+        self.assertTrue(entered.wait(TIMEOUT))
+        return go_on
+
+    def test_what_several_consumers_sent_meanwhile_leaves_together(self):
+        go_on = self.hold()
+        for number in range(1, 50):
+            self.sender.send(self.outbox("wide", n=number))
+        go_on.set()
+        self.assertIs(self.sender.stop(TIMEOUT), True)
+        self.assertEqual(self.batches, [1, 49])
+        self.assertEqual(self.received("wide"), [*range(50)])
+
+    def test_messages_to_groups_keep_their_place(self):
+        for name in ("wide.a", "wide.b"):
+            self.layer.group_add("g", name)
+        outbox = self.outbox("wide.a")
+        outbox.add(self.layer, "g", {"n": 1}, to_group=True)
+        outbox.add(self.layer, "wide.a", {"n": 2})
+        self.sender.send(outbox)
+        self.assertIs(self.sender.stop(TIMEOUT), True)
+        self.assertEqual(self.received("wide.a"), [0, 1, 2])
+        self.assertEqual(self.received("wide.b"), [1])
+
+    def test_a_full_channel_holds_up_no_other_and_keeps_its_order(self):
+        self.sender.send(self.outbox(*["full"] * 4))
+        self.sender.send(self.outbox("wide"))
+        pair = self.layer.receive(["wide"], block=True, timeout=TIMEOUT)
+        self.assertEqual(pair[1], {"n": 0})
+        self.sender.send(self.outbox("full", n=4))
+        numbers = [
+            self.layer.receive(["full"], block=True, timeout=TIMEOUT)[1]["n"]
+            for _ in range(5)
+        ]
+        self.assertEqual(numbers, [*range(5)])
+
+    def test_what_stays_full_is_dropped_logged_and_signaled(self):
+        patch_for(self, sender_module, "RETRY_SECONDS", 0)
+        with self.assertLogs("django.channels.worker", "ERROR") as logs:
+            self.sender.send(self.outbox(*["full"] * 3))
+            self.assertIs(self.sender.stop(TIMEOUT), True)
+        self.assertEqual(len(logs.output), 1)
+        self.assertIn("Dropped 1 message(s) of a consumer to full", logs.output[0])
+        self.assertEqual(self.received("full"), [0, 1])
+
+    def test_stopping_does_not_wait_for_room(self):
+        self.sender.send(self.outbox(*["full"] * 3))
+        with self.assertLogs("django.channels.worker", "ERROR"):
+            self.assertIs(self.sender.stop(TIMEOUT), True)
+
+    def test_stopping_does_not_wait_for_a_delay(self):
+        self.sender.send(self.outbox("wide"), delay=1000)
+        self.assertIs(self.sender.stop(TIMEOUT), True)
+        self.assertEqual(self.received("wide"), [0])
+
+    def test_a_delay_holds_up_nothing_else(self):
+        self.sender.send(self.outbox("wide"), delay=1000)
+        self.sender.send(self.outbox("other"))
+        pair = self.layer.receive(["other"], block=True, timeout=TIMEOUT)
+        self.assertEqual(pair, ("other", {"n": 0}))
+        self.assertEqual(self.received("wide"), [])
+
+    def test_a_layer_that_fails_costs_its_messages_only(self):
+        away = LayerUnavailable("gone")
+        with mock.patch.object(
+            self.layer.channel_layer, "send_batch", side_effect=away
+        ):
+            with self.assertLogs("django.channels.worker", "ERROR") as logs:
+                self.sender.send(self.outbox("wide"))
+                self.assertIs(self.sender.stop(TIMEOUT), True)
+        self.assertIn("to wide on layer default", logs.output[0])
+        self.sender.send(self.outbox("wide", n=1))
+        self.assertIs(self.sender.stop(TIMEOUT), True)
+        self.assertEqual(self.received("wide"), [1])
+
+    def test_a_consumer_waits_while_too_much_waits_to_be_sent(self):
+        patch_for(self, sender_module, "WAITING_MESSAGES", 3)
+        go_on = self.hold()
+        self.sender.send(self.outbox(*["wide"] * 3))
+        sent = threading.Event()
+
+        def send():
+            self.sender.send(self.outbox("wide"))
+            sent.set()
+
+        thread = threading.Thread(target=send)
+        thread.start()
+        self.assertFalse(sent.wait(0.05))
+        go_on.set()
+        self.assertTrue(sent.wait(TIMEOUT))
+        thread.join()
+
+    def test_stopping_gives_up_in_time(self):
+        go_on = self.hold()
+        self.assertIs(self.sender.stop(0.01), False)
+        go_on.set()
+
+    async def test_a_coroutine_goes_on_when_its_messages_have_left(self):
+        go_on = self.hold()
+        task = asyncio.ensure_future(self.sender.asend(self.outbox("wide", n=1)))
+        await asyncio.sleep(0.01)
+        self.assertIs(task.done(), False)
+        go_on.set()
+        await asyncio.wait_for(task, TIMEOUT)
+        self.assertEqual(self.received("wide"), [0, 1])
+
+
+class DirectSenderTests(SimpleTestCase):
+    async def test_both_forms_send_at_once(self):
+        layer = make_layer()
+        for number, send in enumerate((self.send, DirectSender().asend)):
+            outbox = Outbox()
+            outbox.add(layer, "a", {"n": number})
+            await send(outbox)
+            self.assertEqual(layer.receive(["a"]), ("a", {"n": number}))
+
+    async def send(self, outbox):
+        DirectSender().send(outbox)
