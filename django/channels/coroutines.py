@@ -21,11 +21,11 @@ class ConsumerLoop:
     """
     An event loop in a daemon thread, which starts with the first coroutine.
 
-    ``limit`` coroutines run at a time.
+    ``limit`` coroutines run at a time, RUNNING_CONSUMERS if it is None.
     """
 
-    def __init__(self, limit=RUNNING_CONSUMERS):
-        self._limit = limit
+    def __init__(self, limit=None):
+        self._limit = RUNNING_CONSUMERS if limit is None else limit
         self._lock = threading.Lock()
         self._waiting = deque()
         # {task: (since when, label)}, and how many are about to be there
