@@ -7,6 +7,7 @@ In: store.py. Out: the scripts renew, look and pass_on, and the listeners.
 import socket
 import threading
 import time
+import weakref
 from collections import deque
 
 from django.channels.exceptions import LayerUnavailable
@@ -57,11 +58,9 @@ class _Whistle:
         self._write.setblocking(False)
         self._lock = threading.Lock()
         self._blown = False
-
-    def __del__(self):
-        # Not in close() of the store: a thread may be about to wait for it.
-        self._read.close()
-        self._write.close()
+        # Not in close() of the store: a thread may be about to wait for it. Nor in
+        # __del__(): in a cycle, the sockets' own finalizers may come first.
+        weakref.finalize(self, _close_all, self._read, self._write).atexit = False
 
     def fileno(self):
         """Return the descriptor to wait for."""
@@ -82,6 +81,11 @@ class _Whistle:
             self._blown = False
             self._read.recv(1)
         return True
+
+
+def _close_all(*files):
+    for file in files:
+        file.close()
 
 
 class ProcessCalls(Store):
