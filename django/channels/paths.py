@@ -157,8 +157,9 @@ class PathRoute:
         found = _resolve(self.pattern, _get_local_path(message.content))
         if found is None:
             return None
-        consumer = self._endpoints[found.func].consumers.get(channel)
-        return None if consumer is None else (consumer, found.kwargs)
+        view, kwargs = found
+        consumer = self._endpoints[view].consumers.get(channel)
+        return None if consumer is None else (consumer, kwargs)
 
     def path_patterns(self):
         """Return the patterns that names are looked up in."""
@@ -202,13 +203,23 @@ class PathRoute:
 
 
 def _resolve(pattern, path):
-    """Return the ResolverMatch for a path, or None."""
-    from django.urls import Resolver404
+    """
+    Return (view, kwargs) for a path, or None.
 
-    try:
-        return pattern.resolve(path)
-    except Resolver404:
+    As resolve() of the patterns, without the report of all that does not match.
+    """
+    match = pattern.pattern.match(path)
+    if not match:
         return None
+    rest, _, kwargs = match
+    inner = getattr(pattern, "url_patterns", None)
+    if inner is None:
+        return pattern.callback, {**kwargs, **pattern.default_args}
+    for part in inner:
+        if found := _resolve(part, rest):
+            view, inner_kwargs = found
+            return view, {**kwargs, **pattern.default_kwargs, **inner_kwargs}
+    return None
 
 
 def _get_local_path(content):

@@ -4,7 +4,8 @@ Which consumer gets a message.
 In: messages, from the worker. Out: a consumer and its keyword arguments.
 """
 
-from django.channels.exceptions import DenyConnection, InvalidRoutingError
+from django.channels.defaults import connect_consumer, deny_consumer, null_consumer
+from django.channels.exceptions import InvalidRoutingError
 from django.channels.filters import Filters, kwargs_of
 from django.channels.names import queue_of, validate_receivable
 from django.channels.paths import (
@@ -219,25 +220,46 @@ class Router:
     """
 
     def __init__(self, routing, with_defaults=False):
-        self.root = resolve_routing(routing)
+        # A tuple, so that nobody changes it without add_route().
+        self.root = tuple(resolve_routing(routing))
         # Without Django's own, which may come behind.
-        self.project_routes = list(self.root)
+        self.project_routes = self.root
         self.channels = set().union(*map(get_channel_names, self.root))
+        # The routes that may take messages of a channel, by its name.
+        self._candidates = {}
         if with_defaults:
             self.check_default()
 
     def add_route(self, route):
         """Add a route behind the others."""
         route = _resolve_route(route)
-        self.root.append(route)
+        self.root += (route,)
         self.channels |= get_channel_names(route)
+        self._candidates = {}
 
     def match(self, message):
         """Return (consumer, kwargs) for a message, None if no route takes it."""
-        for route in self.root:
+        name = queue_of(message.channel.name)
+        candidates = self._candidates.get(name)
+        if candidates is None:
+            candidates = self._find_candidates(name)
+        for route in candidates:
             if found := route.match(message):
                 return found
         return None
+
+    def _find_candidates(self, name):
+        """Return the routes that take messages of a channel, or do not tell."""
+        if name not in self.channels:
+            # Only such as do not tell; there is no end of such names.
+            return self.root
+        candidates = [
+            route
+            for route in self.root
+            if not hasattr(route, "channel_names") or name in route.channel_names()
+        ]
+        self._candidates[name] = candidates
+        return candidates
 
     @cached_property
     def urlconf(self):
@@ -265,20 +287,6 @@ class Router:
         self.add_route(Route("http.request", http_consumer or ViewConsumer()))
         self.add_route(Route("websocket.connect", connect))
         self.add_route(Route(rest, null_consumer))
-
-
-def null_consumer(message, **kwargs):
-    """Do nothing."""
-
-
-def connect_consumer(message, **kwargs):
-    """Accept a socket."""
-    message.reply_channel.send({"accept": True})
-
-
-def deny_consumer(message, **kwargs):
-    """Reject a socket whose path no route of the project takes."""
-    raise DenyConnection(f"No route takes websocket.connect for {message['path']!r}.")
 
 
 route = Route

@@ -2,6 +2,7 @@
 
 import json
 
+from django.channels.routing import Router
 from django.channels.worker import Worker
 from django.test import SimpleTestCase
 
@@ -17,6 +18,11 @@ class ConsumerTestCase(SimpleTestCase):
 
     def setUp(self):
         self.layer = make_layer(self.routing)
+
+    def put_first(self, route):
+        """Have a route come before the others."""
+        router = self.layer.router
+        self.layer.router = Router([route, *router.project_routes], True)
 
     def consume(self, channel, **content):
         """Have a message consumed; return what the socket was sent for it."""

@@ -250,6 +250,14 @@ class DefaultRouteTests(SimpleTestCase):
         found = self.consumer_for(routing, "websocket.connect", path="/other")
         self.assertIs(found, deny_consumer)
 
+    def test_a_route_that_is_added_later_is_asked(self):
+        router = Router([route("a", consumer_1, path="^/x")])
+        message = Message({"path": "/y"}, "a", self.layer)
+        self.assertIsNone(router.match(message))
+        router.add_route(route(["a", "b"], consumer_2))
+        self.assertEqual(router.match(message), (consumer_2, {}))
+        self.assertEqual(router.channels, {"a", "b"})
+
     def test_another_consumer_can_take_the_requests(self):
         router = Router([])
         router.check_default(http_consumer=consumer_1)
