@@ -1,12 +1,14 @@
 """What is in a Redis is what specs/redis.rst says."""
 
 import hashlib
+import re
 import struct
 
 from django.channels.backends.redis_store.scripts import FOLDER, get_script
 from django.test import SimpleTestCase, tag
 from django.test.channel_layers import cites
 
+from .chat import REPOSITORY
 from .redis_stores import InCluster, OneRedis, TwoHosts, command
 
 
@@ -58,6 +60,41 @@ class KeyTests(FormatTestCase):
             text = path.read_text()
             self.assertNotIn("os.", text)
             self.assertEqual("'TIME'" in text, path.stem == "common", path.name)
+
+
+class ScriptTests(FormatTestCase):
+    def read_constants(self):
+        """Return {name: number} of the table in specs/redis.rst."""
+        text = (REPOSITORY / "specs" / "redis.rst").read_text()
+        return dict(re.findall(r"^``([A-Z]+_MS)`` +(\d+) ", text, re.MULTILINE))
+
+    @cites("RD-16", "must be put together from these texts, with nothing between them")
+    def test_a_script_is_put_together_as_the_page_says(self):
+        head = "".join(f"local {n} = {v}\n" for n, v in self.read_constants().items())
+        for path in FOLDER.glob("*.lua"):
+            own = path.read_text()
+            uses = re.search("^-- Uses: (.*)", own, re.MULTILINE)
+            names = ["common", *(uses[1].split() if uses else ())]
+            texts = [(FOLDER / f"{name}.lua").read_text() for name in names]
+            self.assertEqual(get_script(path.stem).text, "".join([head, *texts, own]))
+
+    @cites("RD-17", "must be called with one key")
+    def test_the_call_on_the_page_sends(self):
+        text = (REPOSITORY / "specs" / "redis.rst").read_text()
+        call = re.search("^    EVALSHA <sha> (.*)", text, re.MULTILINE)[1].split()
+        shard = self.shard("thumbnails")
+        self.assertEqual(call[1], "channels:5f0c2a9b:")
+        call[1] = shard.keys
+        self.assertEqual(command(shard, "EVAL", get_script("append").text, *call), [1])
+        ((_, entry),) = self.store.take(["thumbnails"], 9)
+        self.assertEqual(entry.payload, b"<envelope>")
+
+    def test_every_script_that_is_called_is_on_the_page(self):
+        text = (REPOSITORY / "specs" / "redis.rst").read_text()
+        used = {"common", "once", "queues", "groups", "inboxes"}
+        for path in FOLDER.glob("*.lua"):
+            if path.stem not in used:
+                self.assertIn(f"``{path.stem}``", text)
 
 
 class QueueFormatTests(FormatTestCase):
