@@ -4,7 +4,7 @@ The store's calls for processes: leases, bells and listening.
 In: store.py. Out: the scripts renew, look and pass_on, and the listeners.
 """
 
-import socket
+import os
 import threading
 import time
 import weakref
@@ -53,25 +53,26 @@ class _Whistle:
     """What ends the waiting of a thread that listens."""
 
     def __init__(self):
-        self._read, self._write = socket.socketpair()
-        self._read.setblocking(False)
-        self._write.setblocking(False)
+        # Descriptors, because sockets in a cycle may be finalized before it is.
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._read, False)
+        os.set_blocking(self._write, False)
         self._lock = threading.Lock()
         self._blown = False
-        # Not in close() of the store: a thread may be about to wait for it. Nor in
-        # __del__(): in a cycle, the sockets' own finalizers may come first.
-        weakref.finalize(self, _close_all, self._read, self._write).atexit = False
+        # Not in close() of the store: a thread may be about to wait for it.
+        closing = weakref.finalize(self, _close_all, self._read, self._write)
+        closing.atexit = False
 
     def fileno(self):
         """Return the descriptor to wait for."""
-        return self._read.fileno()
+        return self._read
 
     def blow(self):
         """End the wait that is, or else the next one."""
         with self._lock:
             if not self._blown:
                 self._blown = True
-                self._write.send(b"!")
+                os.write(self._write, b"!")
 
     def hush(self):
         """Return whether it was blown, and forget it."""
@@ -79,13 +80,13 @@ class _Whistle:
             return False
         with self._lock:
             self._blown = False
-            self._read.recv(1)
+            os.read(self._read, 1)
         return True
 
 
-def _close_all(*files):
-    for file in files:
-        file.close()
+def _close_all(*descriptors):
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 class ProcessCalls(Store):
