@@ -72,7 +72,7 @@ class ServerTests:
         began = time.monotonic()
         for _ in range(3):
             status, body = server.get("/paths")
-            self.assertEqual((status, body), (503, b"Request queue full.\n"))
+            self.assertEqual((status, body), (503, b"Request queue not available.\n"))
             self.assertRefused(server, self.refusal_status)
         self.assertLess(time.monotonic() - began, TIMEOUT)
         server.process.wait_for_line("does not span processes")

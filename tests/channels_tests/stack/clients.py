@@ -29,6 +29,8 @@ class Talker:
         self.opened = []
         self.ends = []
         self.socket = None
+        # Whether it waits for permission to talk, and for no answer.
+        self.is_quiet = False
         self._crowd = crowd
         self._answered = asyncio.Event()
         self._number = 0
@@ -73,7 +75,7 @@ class Talker:
             self._answered.set()
 
     async def _talk(self):
-        while await self._crowd.wants_talk():
+        while await self._may_talk():
             text = f"{self.name} {self._number}"
             self._number += 1
             self._answered.clear()
@@ -82,6 +84,14 @@ class Talker:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._answered.wait(), ANSWER_SECONDS)
             self._crowd.answered()
+
+    async def _may_talk(self):
+        """Return whether to say more, as soon as that is so."""
+        self.is_quiet = True
+        self._crowd.changed.set()
+        await self._crowd.talking.wait()
+        self.is_quiet = False
+        return not self._crowd.leaving.is_set()
 
 
 class Crowd:
@@ -122,7 +132,7 @@ class Crowd:
         self.call(self._join(count))
 
     def be_quiet(self):
-        """Have the clients stay connected and say nothing."""
+        """Have the clients stay connected and say nothing; return when they do."""
         self.call(self._be_quiet())
 
     def progress(self, answers):
@@ -143,11 +153,6 @@ class Crowd:
         self.call(self._talk())
 
     # Called by the clients.
-
-    async def wants_talk(self):
-        """Return whether to say more, as soon as that is so."""
-        await self.talking.wait()
-        return not self.leaving.is_set()
 
     def next_url(self):
         """Return the servers in turn."""
@@ -181,6 +186,7 @@ class Crowd:
 
     async def _be_quiet(self):
         self.talking.clear()
+        await self._until(lambda: all(t.is_quiet for t in self.talkers), TIMEOUT)
 
     async def _talk(self):
         self.talking.set()
