@@ -12,6 +12,7 @@ import threading
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 
+from django.channels import reports
 from django.channels.exceptions import ChannelSocketException, ConsumeLater
 from django.channels.message import Message
 from django.channels.outbox import Outbox
@@ -91,6 +92,7 @@ class Consuming:
             logger.error(
                 "Could not find match for message on %s! Check your routing.", channel
             )
+            reports.tell_lost(self.channel_layer, [(channel, content)])
             return None
         if self.callback:
             self.callback(channel, message)
@@ -101,7 +103,9 @@ class Consuming:
         if _is_users_interrupt(error) or isinstance(error, asyncio.CancelledError):
             raise error
         logger.error("Cannot process a message on %s.", channel, exc_info=error)
-        _get_failure_answer(self.channel_layer, channel, content).flush()
+        outbox = _get_failure_answer(self.channel_layer, channel, content)
+        reports.add_end(outbox, self.channel_layer, content)
+        outbox.flush()
 
 
 class Run:
@@ -111,7 +115,7 @@ class Run:
     ``worker`` says what to send with, and how often ConsumeLater is obeyed.
     """
 
-    __slots__ = ("worker", "message", "consumer", "kwargs", "retries")
+    __slots__ = ("worker", "message", "consumer", "kwargs", "retries", "comes_again")
 
     def __init__(self, worker, message, consumer, kwargs, retries):
         self.worker = worker
@@ -119,6 +123,8 @@ class Run:
         self.consumer = consumer
         self.kwargs = kwargs
         self.retries = retries
+        # Whether the message is consumed again, later.
+        self.comes_again = False
 
     @property
     def content(self):
@@ -134,16 +140,18 @@ class Run:
     def call(self):
         """Run the consumer in this thread, and send what it sent."""
         sender = type(self.worker)
+        reports.following.begin(self.message)
         try:
             consumer_started.send(sender=sender, environ={})
             outbox, delay = self._call(), 0
         except BaseException as error:
             outbox, delay = self._settle(error)
         try:
+            self._add_end(outbox)
             if outbox:
                 self.worker.sender.send(outbox, delay)
         finally:
-            consumer_finished.send(sender=sender)
+            consumer_finished.send(sender=sender, **self._end)
 
     def _call(self):
         outbox = Outbox()
@@ -161,6 +169,7 @@ class Run:
     async def acall(self):
         """See call(). The consumer is a coroutine function."""
         sender = type(self.worker)
+        reports.following.begin(self.message)
         try:
             await consumer_started.asend(sender=sender, environ={})
             outbox, delay = Outbox(), 0
@@ -172,12 +181,25 @@ class Run:
         else:
             cancelled = False
         try:
+            self._add_end(outbox)
             if outbox:
                 await self.worker.sender.asend(outbox, delay)
         finally:
-            await consumer_finished.asend(sender=sender)
+            await consumer_finished.asend(sender=sender, **self._end)
         if cancelled:
             raise asyncio.CancelledError
+
+    @property
+    def _end(self):
+        return {"message": self.message, "comes_again": self.comes_again}
+
+    def _add_end(self, outbox):
+        message = self.message
+        # The consumer of a connect may have asked for it.
+        if reports.is_awaited(message.content):
+            reports.following.end(message)
+            again = self.comes_again
+            reports.add_end(outbox, message.channel_layer, message.content, again)
 
     # What becomes of a consumer that raised.
 
@@ -213,6 +235,7 @@ class Run:
         else:
             again = {**self.message.content, RETRIES_KEY: self.retries + 1}
             outbox.add(self.message.channel_layer, channel, again)
+            self.comes_again = True
         return outbox, RETRY_DELAY_SECONDS
 
     def _fail(self, error):

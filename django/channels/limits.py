@@ -31,6 +31,9 @@ DEFAULT_LIMITS = {
     "WEBSOCKET_MESSAGES_PER_SECOND": 1000,
     # Messages of a socket that wait, in each direction; closed with 1013 above.
     "WEBSOCKET_PENDING_MESSAGES": 1000,
+    # Seconds until a message of an ordered socket that nobody reports on counts as
+    # lost; the next one is sent after.
+    "WEBSOCKET_ORDER_SECONDS": 60,
     # Whether the Origin of a handshake must be one of ours; refused if not.
     "WEBSOCKET_CHECK_ORIGIN": True,
 }

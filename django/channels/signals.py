@@ -5,7 +5,8 @@ from django.dispatch import Signal
 
 # Sent before a consumer runs. Provides: environ (an empty dict).
 consumer_started = Signal()
-# Sent after a consumer ran, also when it failed.
+# Sent after a consumer ran, also when it failed. Provides: message, and
+# comes_again, whether the message will be consumed again.
 consumer_finished = Signal()
 # Sent when a worker is about to receive its first message.
 worker_ready = Signal()

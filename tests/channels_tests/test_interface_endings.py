@@ -33,6 +33,12 @@ class SlowLayer(SpanningLayer):
         await super().aclose_channel(name)
 
 
+def get_connection(application):
+    """Return the only connection of an application."""
+    (incoming,) = application.open_sockets
+    return incoming._refuse.__self__
+
+
 class CancelledSocket:
     """A socket that is used as far as possible in a number of loop turns."""
 
@@ -58,8 +64,7 @@ class CancelledSocket:
         for _ in range(turns):
             if not accepted and self.application.open_sockets:
                 accepted = True
-                (connection,) = self.application.open_sockets
-                connection._deliver({"accept": True})
+                get_connection(self.application)._deliver({"accept": True})
             await asyncio.sleep(0)
         return self.task.done()
 
@@ -162,7 +167,7 @@ class FaultTests(WebSocketTestCase):
     async def test_a_client_that_never_reads_is_left(self):
         patch_for(self, websocket, "CLOSE_SECONDS", 0.01)
         client, connect = await self.open(limits={"WEBSOCKET_PENDING_MESSAGES": 2})
-        (connection,) = client.application.open_sockets
+        connection = get_connection(client.application)
         connection._send = mock.Mock(side_effect=lambda event: asyncio.Future())
         with self.assertLogs("django.channels.interface", "WARNING") as logs:
             for _ in range(9):

@@ -32,6 +32,8 @@ class Application:
         self.replies = ReplyInbox(channel_layer)
         self.requests = Lines(dispatcher, "http.request")
         self.open_sockets = set()
+        # What tells of the ends of sockets, in tasks that outlive their servers' call.
+        self.lingering = set()
         self._http = http
         self._overrides = limits or {}
 

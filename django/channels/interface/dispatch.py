@@ -53,6 +53,9 @@ async def finish(coroutine):
 class LayerDispatcher:
     """Puts messages onto the layer. It is the lane of every connection."""
 
+    # Are the messages of a lane consumed one after the other?
+    keeps_order = False
+
     def __init__(self, channel_layer):
         self._layer = channel_layer
 
@@ -98,6 +101,9 @@ class LayerDispatcher:
 class UnreachableDispatcher:
     """Refuses every message of a layer that no worker elsewhere can read."""
 
+    # See LayerDispatcher.
+    keeps_order = False
+
     def __init__(self, channel_layer):
         self._layer = channel_layer
         self._logged = False
@@ -134,6 +140,9 @@ class UnreachableDispatcher:
 
 class Lane:
     """The messages of one connection that wait for a thread."""
+
+    # See LayerDispatcher.
+    keeps_order = True
 
     def __init__(self, dispatcher):
         self._dispatcher = dispatcher

@@ -1,49 +1,42 @@
 """
 One WebSocket: from a server's events to messages, and back.
 
-In: websocket.* events; reply messages on the reply channel. Out:
-websocket.connect, websocket.receive and websocket.disconnect messages;
-websocket.* events. The messages and the decision table of the handshake are
-described in specs/protocols/websocket.rst.
+In: websocket.* events of the server; reply messages on the reply channel.
+Out: what the client sends, to incoming.py; websocket.* events for the server.
+The messages and the decision table of the handshake are described in
+specs/protocols/websocket.rst.
 """
 
 import asyncio
 import contextlib
 import enum
 import logging
-import os
-import time
 from collections import deque
 
 from django.channels.exceptions import MessageTooLarge
 from django.channels.interface.dispatch import NO_ROOM
 from django.channels.interface.endings import (
     ABNORMAL,
-    INVALID_PAYLOAD,
     NORMAL,
     POLICY_VIOLATION,
-    TOO_BIG,
     TRY_AGAIN_LATER,
     close_socket,
     describe_refusal,
     refuse_handshake,
 )
 from django.channels.interface.frames import (
-    Rate,
     get_handshake,
     get_send_event,
     reply_error,
-    size_of,
 )
+from django.channels.interface.incoming import Incoming
 from django.channels.security.websockets import is_origin_allowed
 
 # What a layer sends to the members of groups when messages may be lost.
 GAP_TYPE = "layer.gap"
-# Seconds that a server has to report the end of a socket that we closed.
+# Seconds that a server has to report the end of a socket that we closed, and that
+# it waits for the consumers of what came before the end.
 CLOSE_SECONDS = 5.0
-# Seconds for which a websocket.disconnect is tried again on a full channel.
-DISCONNECT_RETRY_SECONDS = 10.0
-RETRY_INTERVAL_SECONDS = 0.05
 
 logger = logging.getLogger("django.channels.interface")
 
@@ -65,20 +58,15 @@ class WebSocketConnection:
     """
 
     def __init__(self, application, scope, receive, send):
-        # The sockets whose disconnect is still to be sent.
-        self._open = application.open_sockets
         self._replies = application.replies
-        self._lane = application.dispatcher.open()
+        self._lingering = application.lingering
         self._limits = application.limits
-        self._rate = Rate(self._limits["WEBSOCKET_MESSAGES_PER_SECOND"])
-        self._pid = os.getpid()
+        self._incoming = Incoming(application, scope["path"], self._give_up)
         self._scope = scope
         self._handshake = get_handshake(scope)
         self._receive = receive
         self._send = send
         self._state = State.CONNECTING
-        self._order = 0
-        self._close_code = ABNORMAL
         # Whether _give_up() decided the end, and _abandon() could not wait for it.
         self._given_up = False
         self._abandoned = False
@@ -98,26 +86,23 @@ class WebSocketConnection:
                 self._scope["path"],
             )
             return await self._refuse(403, "Origin not allowed.")
-        self.reply_channel = await self._replies.open(self._deliver)
+        self._incoming.reply_channel = await self._replies.open(self._deliver)
         try:
             await self._serve_connected()
+        except asyncio.CancelledError:
+            self._incoming.hurry()
+            raise
         finally:
-            await self._replies.close(self.reply_channel)
+            await self._end()
 
     async def _serve_connected(self):
         try:
-            await self._dispatch("websocket.connect", self._handshake)
+            await self._incoming.connect(self._handshake)
         except NO_ROOM as error:
             reason = describe_refusal("Connection queue", error)
             return await self._refuse(503, f"{reason}.")
         except MessageTooLarge:
             return await self._refuse(431, "Request headers too large.")
-        except asyncio.CancelledError:
-            # It was sent nevertheless.
-            self._open.add(self)
-            await self._disconnect()
-            raise
-        self._open.add(self)
         reader = asyncio.ensure_future(self._read())
         reader.add_done_callback(lambda task: self._wake.set())
         try:
@@ -125,107 +110,53 @@ class WebSocketConnection:
         finally:
             self._state = State.CLOSED
             reader.cancel()
-            while not reader.done():
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait([reader])
-            await self._disconnect()
+            await _until_done(reader)
+
+    async def _end(self):
+        """
+        Tell the consumers that the socket ended.
+
+        That may have to wait for its turn: longer than the server waits, too.
+        """
+        if not self._incoming.is_waiting:
+            return await self._finish()
+        task = asyncio.ensure_future(self._finish())
+        self._lingering.add(task)
+        task.add_done_callback(self._lingering.discard)
+        try:
+            await asyncio.wait([task], timeout=CLOSE_SECONDS)
+        except asyncio.CancelledError:
+            self._incoming.hurry()
+            await _until_done(task)
+            raise
+
+    async def _finish(self):
+        try:
+            await self._incoming.disconnect()
+        finally:
+            await self._replies.close(self._incoming.reply_channel)
 
     # From the client.
 
     async def _read(self):
-        """Dispatch events until the socket ends."""
+        """Pass events on until the socket ends."""
         while True:
             event = await self._receive()
             if event["type"] == "websocket.disconnect":
-                self._close_code = event.get("code") or ABNORMAL
+                self._incoming.close_code = event.get("code") or ABNORMAL
                 return
             if self._state is State.OPEN and not self._given_up:
-                await self._receive_frame(event)
-
-    async def _receive_frame(self, event):
-        text, data = event.get("text"), event.get("bytes")
-        limit = self._limits["WEBSOCKET_MESSAGE_BYTES"]
-        if limit is not None and size_of(text, data) > limit:
-            return self._give_up(TOO_BIG, f"a message exceeds {limit} bytes")
-        if not self._rate.allows():
-            return self._give_up(POLICY_VIOLATION, "it sends too many messages")
-        frame = {"text": text} if text is not None else {"bytes": data}
-        try:
-            await self._dispatch("websocket.receive", frame)
-        except NO_ROOM as error:
-            reason = describe_refusal("message queue", error)
-            self._give_up(TRY_AGAIN_LATER, reason)
-        except MessageTooLarge as error:
-            self._give_up(TOO_BIG, str(error))
-        except TypeError as error:
-            self._give_up(INVALID_PAYLOAD, str(error))
-
-    async def _dispatch(self, channel, content):
-        message = self._get_message(channel, content)
-        try:
-            await self._lane.send(channel, message)
-        except Exception:
-            # It was not sent: its number is the next one's.
-            self._order -= 1
-            raise
-
-    def _get_message(self, channel, content):
-        message = {
-            "type": channel,
-            "reply_channel": self.reply_channel,
-            "path": self._scope["path"],
-            "order": self._order,
-            **content,
-        }
-        self._order += 1
-        return message
-
-    async def _disconnect(self):
-        """Tell the consumers, once, that the socket ended."""
-        deadline = time.monotonic() + DISCONNECT_RETRY_SECONDS
-        while self._claim_disconnect():
-            try:
-                end = {"code": self._close_code}
-                return await self._dispatch("websocket.disconnect", end)
-            except NO_ROOM as error:
-                if time.monotonic() >= deadline:
-                    path = self._scope["path"]
-                    logger.error("Lost websocket.disconnect of %s: %s", path, error)
-                    return
-                # The process may end before the next try: see leave_behind().
-                self._open.add(self)
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.sleep(RETRY_INTERVAL_SECONDS)
-
-    def leave_behind(self):
-        """
-        Tell the consumers that the socket ended, if nobody has yet.
-
-        Called at the end of the process, when the server runs nothing any more.
-        """
-        # In a forked child, the socket is still the parent's.
-        if self._pid == os.getpid() and self._claim_disconnect():
-            end = {"code": self._close_code}
-            message = self._get_message("websocket.disconnect", end)
-            try:
-                self._lane.send_now("websocket.disconnect", message)
-            except Exception:
-                path = self._scope["path"]
-                logger.exception("Lost websocket.disconnect of %s.", path)
-
-    def _claim_disconnect(self):
-        """Return whether nobody else has sent it, or is about to."""
-        try:
-            self._open.remove(self)
-        except KeyError:
-            return False
-        return True
+                await self._incoming.receive(event)
 
     # To the client.
 
     def _deliver(self, reply):
         """Take a reply from the inbox. Called on this connection's loop."""
-        if self._given_up:
+        if self._incoming.hear(reply):
+            return
+        if reply.get("type") != GAP_TYPE:
+            self._incoming.note_answer()
+        if self._given_up or self._state is State.CLOSED:
             return
         limit = self._limits["WEBSOCKET_PENDING_MESSAGES"]
         if limit is not None and len(self._waiting) >= limit:
@@ -238,7 +169,7 @@ class WebSocketConnection:
         """Drop what waits and have the socket closed."""
         if self._state in (State.CONNECTING, State.OPEN) and not self._given_up:
             self._given_up = True
-            self._close_code = code
+            self._incoming.close_code = code
             logger.warning("Closing %s with %d: %s.", self._scope["path"], code, reason)
             self._waiting.clear()
             self._waiting.append({"close": code})
@@ -320,18 +251,22 @@ class WebSocketConnection:
     async def _tell_gap(self):
         """Tell the consumers that replies to the socket may have been lost."""
         if self._state is State.OPEN:
-            try:
-                await self._dispatch("websocket.gap", {})
-            except NO_ROOM as error:
-                self._give_up(TRY_AGAIN_LATER, f"its gap cannot be told: {error}")
+            await self._incoming.send("websocket.gap", {})
 
     async def _close(self, close):
         self._state = State.CLOSING
         self._waiting.clear()
         code = NORMAL if close is True else close
-        self._close_code = code
+        self._incoming.close_code = code
         await close_socket(self._send, code)
 
     async def _refuse(self, status, reason):
         self._state = State.CLOSED
         await refuse_handshake(self._send, self._scope, status, reason)
+
+
+async def _until_done(task):
+    """Wait for the end of a task, however often we are cancelled meanwhile."""
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([task])
