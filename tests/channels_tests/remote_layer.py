@@ -15,6 +15,7 @@ from pathlib import Path
 from django.channels.backends import options
 from django.channels.backends.base import BaseChannelLayer
 from django.channels.backends.values import copy_message
+from django.channels.names import queue_of, validate_channel
 
 from .third_party import InnerLayer
 
@@ -26,7 +27,11 @@ class LayerServer:
         self._folder = tempfile.mkdtemp()
         self._listener = Listener(str(Path(self._folder, "socket")))
         self._layer = None
-        threading.Thread(target=self._accept, daemon=True).start()
+        # {inbox: the process that reads it}
+        self._readers = {}
+        self._closing = False
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
 
     @property
     def address(self):
@@ -36,16 +41,17 @@ class LayerServer:
     def close(self):
         """Take no more connections."""
         # An accept that waits is not ended by a close.
+        self._closing = True
         with Client(self.address):
-            self._listener.close()
+            self._thread.join()
+        self._listener.close()
         shutil.rmtree(self._folder)
 
     def _accept(self):
         while True:
-            try:
-                connection = self._listener.accept()
-            except OSError:
-                return
+            connection = self._listener.accept()
+            if self._closing:
+                return connection.close()
             threading.Thread(
                 target=self._serve, args=(connection,), daemon=True
             ).start()
@@ -54,15 +60,16 @@ class LayerServer:
         with connection:
             while True:
                 try:
-                    given, name, args = connection.recv()
+                    process, given, name, args = connection.recv()
                 except (EOFError, OSError):
                     return
                 if self._layer is None:
                     self._layer = InnerLayer(**given)
-                self._answer(connection, name, args)
+                self._answer(connection, process, name, args)
 
-    def _answer(self, connection, name, args):
+    def _answer(self, connection, process, name, args):
         try:
+            self._check_owner(process, name, args)
             answer = (None, getattr(self._layer, name)(*args))
         except Exception as error:
             answer = (error, None)
@@ -72,6 +79,15 @@ class LayerServer:
             # Whoever asked was interrupted.
             if name == "receive" and answer[1][0] is not None:
                 self._layer.put_back([answer[1]])
+
+    def _check_owner(self, process, name, args):
+        if name == "receive":
+            self._readers.update((n, process) for n in args[0] if n[-1:] == "!")
+        if name == "close_channel":
+            inbox = queue_of(validate_channel(args[0]))
+            reader = self._readers.get(inbox, process)
+            if reader != process:
+                raise TypeError(f"{args[0]!r} is of another process.")
 
 
 class RemoteLayer(BaseChannelLayer):
@@ -125,7 +141,7 @@ class RemoteLayer(BaseChannelLayer):
             self._local.connection = Client(self._address)
             self._connections.add(self._local.connection)
         try:
-            self._local.connection.send((self._options, name, args))
+            self._local.connection.send((os.getpid(), self._options, name, args))
             error, result = self._local.connection.recv()
         except BaseException:
             with self._local.connection as connection:
