@@ -94,16 +94,9 @@ class Receiver:
             results = self.channel_layer.put_back(pairs) if pairs else ()
         except Exception as error:
             results = [error] * len(pairs)
-        self._log_lost(pairs, results)
-
-    async def aput_back(self, pairs):
-        """See put_back()."""
-        pairs = list(pairs)
-        try:
-            results = await self.channel_layer.aput_back(pairs) if pairs else ()
-        except Exception as error:
-            results = [error] * len(pairs)
-        self._log_lost(pairs, results)
+        for (channel, _), error in zip(pairs, results):
+            if error is not None:
+                logger.error("Cannot put a message back on %s: %s", channel, error)
 
     def stop(self):
         """
@@ -128,13 +121,6 @@ class Receiver:
         """Give up the channel on which stop() wakes it."""
         try:
             self.channel_layer.close_channel(self._wake_channel)
-        except Exception as error:
-            self._log_fault(error)
-
-    async def aclose(self):
-        """See close()."""
-        try:
-            await self.channel_layer.aclose_channel(self._wake_channel)
         except Exception as error:
             self._log_fault(error)
 
@@ -166,11 +152,6 @@ class Receiver:
             exc_info=None if away else error,
         )
 
-    def _log_lost(self, pairs, results):
-        for (channel, _), error in zip(pairs, results):
-            if error is not None:
-                logger.error("Cannot put a message back on %s: %s", channel, error)
-
 
 @contextmanager
 def stopping_on_signals(stop):
@@ -181,14 +162,15 @@ def stopping_on_signals(stop):
     signal ends the program as it would without this.
     """
     saved = {}
-    if threading.current_thread() is threading.main_thread():
+    if _on_main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             handler = signal.getsignal(number)
             if handler in (signal.SIG_DFL, signal.default_int_handler):
                 saved[number] = handler
 
     def restore():
-        while saved:
+        # What is forgotten may be collected on any thread.
+        while saved and _on_main_thread():
             signal.signal(*saved.popitem())
 
     def handle(number, frame):
@@ -201,3 +183,7 @@ def stopping_on_signals(stop):
         yield
     finally:
         restore()
+
+
+def _on_main_thread():
+    return threading.current_thread() is threading.main_thread()
