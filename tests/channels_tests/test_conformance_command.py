@@ -5,6 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from django.channels.exceptions import LayerUnavailable
 from django.test import SimpleTestCase
 
 from .processes import Process
@@ -22,6 +23,15 @@ class ForgetfulLayer(SyncOnlyLayer):
 
     def send(self, channel, message):
         pass
+
+
+class AwayLayer(SyncOnlyLayer):
+    """A layer whose store cannot be reached."""
+
+    def check(self, reach=False):
+        if reach:
+            raise LayerUnavailable("it is away")
+        return []
 
 
 class CommandTests(SimpleTestCase):
@@ -51,8 +61,9 @@ class CommandTests(SimpleTestCase):
         self.assertIn("test_a_message_is_received_once", output)
         self.assertIn("ForgetfulLayerTestsBy8Callers", output)
         self.assertIn("test_methods_that_are_gone_say_what_to_use", output)
-        # One for each form, and one for eight callers, each with a store.
-        self.assertEqual(len(list(Path(folder.name).iterdir())), 7)
+        # One for each form, and one for eight callers, each with a store; and that
+        # which tells that there is one.
+        self.assertEqual(len(list(Path(folder.name).iterdir())), 8)
 
     def test_no_test_at_all_is_a_failure(self):
         code, output = self.run_suite(MEMORY, "-k", "no.such.test")
@@ -63,6 +74,9 @@ class CommandTests(SimpleTestCase):
             (["no.such.Layer"], "No module named 'no'"),
             ([MEMORY, "--option", "capacity"], "form NAME=VALUE, not 'capacity'"),
             ([MEMORY, "--callers", "0"], "--callers must be 1 or more, not 0."),
+            ([MEMORY, "--option", "capcity=5"], "unexpected keyword argument"),
+            ([MEMORY, "--option", "capacity=0"], "capacity must be an int of at least"),
+            ([f"{__name__}.AwayLayer"], "AwayLayer cannot be tested: it is away"),
         ):
             with self.subTest(args=args):
                 code, output = self.run_suite(*args)

@@ -18,8 +18,8 @@ DOCS = REPOSITORY / "docs"
 PAGES = sorted(DOCS.rglob("*.txt"))
 
 DIRECTIVE = re.compile(
-    r"^(?P<indent> *)\.\. (?P<kind>module|class|exception|function|data|method|"
-    r"attribute):: (?P<name>[\w.]+)(?P<signature>\(.*\))?$",
+    r"^(?P<indent> *)\.\. (?P<kind>module|currentmodule|class|exception|function|data|"
+    r"method|attribute):: (?P<name>[\w.]+)(?P<signature>\(.*\))?$",
     re.MULTILINE,
 )
 # Roles that upstream's documentation and the ones of Sphinx know.
@@ -58,7 +58,7 @@ def documented_names():
         module = owner = ""
         for entry in DIRECTIVE.finditer(read(page)):
             kind, name = entry["kind"], entry["name"]
-            if kind == "module":
+            if kind.endswith("module"):
                 module = name
                 continue
             if entry["indent"]:

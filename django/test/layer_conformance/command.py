@@ -4,9 +4,11 @@ import argparse
 import json
 import os
 import secrets
+import sys
 import unittest
 
 import django
+from django.channels.exceptions import ChannelsError
 from django.conf import settings
 from django.test import SimpleTestCase
 from django.utils.module_loading import import_string
@@ -17,12 +19,15 @@ DEFAULT_CALLERS = 8
 
 
 def main(argv, suite_class):
-    """Test the layer that ``argv`` names; return the exit code, 0 or 1."""
+    """Test the layer that ``argv`` names; return the exit code, 0, 1 or 2."""
     # Without a project, the defaults of all settings are those of the tests.
     if "DJANGO_SETTINGS_MODULE" not in os.environ:
         settings.configure()
     django.setup()
     options = _parse(argv)
+    if error := _try(options):
+        print(f"{options.layer} cannot be tested: {error}", file=sys.stderr)
+        return 2
     loader = unittest.TestLoader()
     loader.testNamePatterns = [
         pattern if "*" in pattern else f"*{pattern}*" for pattern in options.k
@@ -77,6 +82,24 @@ def _parse(argv):
     return options
 
 
+def _try(options):
+    """Return why there is no such layer or store, which no test need tell; or None."""
+    try:
+        layer = import_string(options.layer)(**_make_options(options))
+        try:
+            layer.check(reach=True)
+        finally:
+            layer.close()
+    except (ChannelsError, TypeError) as error:
+        return error
+
+
+def _make_options(options):
+    """Return the options of a layer, with a text of their own in them."""
+    token = secrets.token_hex(8)
+    return {name: _fill_in(value, token) for name, value in options.option}
+
+
 def _parse_option(text):
     name, separator, value = text.partition("=")
     if not separator or not name.isidentifier():
@@ -93,8 +116,7 @@ def _make_case(suite_class, given, number_of_callers):
         callers = number_of_callers
 
         def get_options(self):
-            token = secrets.token_hex(8)
-            return {name: _fill_in(value, token) for name, value in given.option}
+            return _make_options(given)
 
     suffix = "" if number_of_callers == 1 else f"By{number_of_callers}Callers"
     LayerTests.__name__ = f"{LayerTests.layer_class.__name__}Tests{suffix}"
