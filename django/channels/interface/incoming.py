@@ -41,13 +41,14 @@ class Incoming:
     its client sent.
     """
 
-    def __init__(self, application, path, refuse):
+    def __init__(self, application, scope, refuse):
         # The sockets whose disconnect is still to be sent.
         self._open = application.open_sockets
         self._lane = application.dispatcher.open()
         self._limits = application.limits
         self._rate = Rate(self._limits["WEBSOCKET_MESSAGES_PER_SECOND"])
-        self._path = path
+        self._path = path = scope["path"]
+        self._root_path = scope.get("root_path", "")
         self._refuse = refuse
         self._pid = os.getpid()
         self._number = 0
@@ -210,6 +211,9 @@ class Incoming:
             "order": self._number,
             **content,
         }
+        if self._root_path:
+            # Workers route by what comes behind it.
+            message["root_path"] = self._root_path
         if self._is_ordered:
             message["ordered"] = True
             if self._turn is not None:

@@ -61,7 +61,7 @@ class WebSocketConnection:
         self._replies = application.replies
         self._lingering = application.lingering
         self._limits = application.limits
-        self._incoming = Incoming(application, scope["path"], self._give_up)
+        self._incoming = Incoming(application, scope, self._give_up)
         self._scope = scope
         self._handshake = get_handshake(scope)
         self._receive = receive
