@@ -2,8 +2,10 @@
 
 import gc
 import os
+from unittest import mock
 
 from django.channels.backends.redis_store.processes import _Whistle
+from django.channels.exceptions import LayerUnavailable
 from django.test import SimpleTestCase
 
 from .redis_stores import OneRedis
@@ -11,7 +13,24 @@ from .stores import StoreTests
 
 
 class RedisStoreTests(OneRedis, StoreTests, SimpleTestCase):
-    pass
+    def test_a_new_lease_that_it_was_not_told_of_is_no_old_one(self):
+        (store,) = self.stores(1)
+        (shard,) = store._shards
+        renew, calls = shard.run, []
+
+        def run(name, *args):
+            reply = renew(name, *args)
+            calls.append(name)
+            if calls == ["renew", "renew"]:
+                raise LayerUnavailable("The answer was cut.")
+            return reply
+
+        self.end(store)
+        with mock.patch.object(shard, "run", run):
+            with self.assertRaisesMessage(LayerUnavailable, "cut"):
+                store.renew()
+            self.assertIs(store.renew(), False)
+            self.assertIs(store.renew(), True)
 
 
 class WhistleTests(SimpleTestCase):

@@ -21,7 +21,7 @@ from django.channels.exceptions import (
 from django.test import SimpleTestCase
 from django.test.channel_layers import ChannelLayerConformanceTests, cites
 
-from .dict_store import DictChannelLayer, World
+from .dict_store import DictChannelLayer, DictStore, World
 from .utils import TIMEOUT
 
 WAIT = {"block": True, "timeout": TIMEOUT}
@@ -247,6 +247,21 @@ class GapTests(SharedLayerTestCase):
         self.sender.send_group("group", {"n": 0})
         self.assertEqual(self.world.inboxes, {"group": {}})
         self.assertHealed()
+
+    def test_a_claim_that_fails_is_made_again(self):
+        store, claims = self.layer._store, []
+
+        def claim(*args):
+            claims.append(args)
+            if len(claims) == 1:
+                raise LayerUnavailable("The store is away again.")
+            return DictStore.claim(store, *args)
+
+        store.claim = claim
+        with self.assertLogs("django.channels", "WARNING"):
+            self.world.lose()
+            self.assertHealed()
+        self.assertEqual(claims[0], claims[1])
 
     def test_a_reader_that_waits_is_told(self):
         result = self.in_thread(self.layer.receive, ["in!"], **WAIT)

@@ -95,6 +95,8 @@ class ProcessCalls(Store):
     def _start_processes(self):
         self._life_lock = threading.Lock()
         self._is_renewed = False
+        # Is it about to take a new incarnation?
+        self._is_reborn = False
         # {shard: the server's clock minus this machine's, in milliseconds}
         self._offsets = {}
         # Is there a thread that listens?
@@ -141,12 +143,16 @@ class ProcessCalls(Store):
     def renew(self):
         with self._life_lock:
             is_kept = all(self._on_all(self._renew, not self._is_renewed))
+            is_kept = is_kept and not self._is_reborn
             self._is_renewed = True
             if not is_kept:
+                # Until it has a lease on all shards, and is told so.
+                self._is_reborn = True
                 self.incarnation = new_name("redis?")
                 self._cares = {}
                 self._doubtful.update(self._cursors)
                 self._on_all(self._renew, True)
+                self._is_reborn = False
         if not is_kept:
             self.interrupt()
         return is_kept

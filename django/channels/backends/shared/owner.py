@@ -36,6 +36,8 @@ class Owner:
         self._life_lock = threading.Lock()
         # Has this process a lease?
         self._renewed = False
+        # Does the store know nothing any more of what this process has?
+        self._is_forgotten = False
         self._inboxes = {}
         # What leave() could not tell the store: [(inbox, groups left empty)]
         self._unfinished = []
@@ -114,8 +116,7 @@ class Owner:
             return
         with self._life_lock:
             if not self._renewed:
-                if not self._store.renew():
-                    self._claim_all()
+                self._renew()
                 self._keeper.start()
                 self._renewed = True
 
@@ -134,9 +135,19 @@ class Owner:
                 error,
             )
 
-    def _tick(self):
+    def _renew(self):
+        """Renew the lease; return whether all had to be claimed again for that."""
         if not self._store.renew():
-            self._claim_all()
+            self._is_forgotten = True
+        if not self._is_forgotten:
+            return False
+        self._claim_all()
+        # A claim that fails is made again.
+        self._is_forgotten = False
+        return True
+
+    def _tick(self):
+        if self._renew():
             self.bell.depose()
             logger.warning(
                 "%s found its store without what was in it: messages may be lost.",
