@@ -84,6 +84,8 @@ def _by_depth(item):
     return (
         -statistics["messages_pending"],
         -statistics["messages_count_per_second"],
+        # What nobody reads, and nobody sends to, may be of processes that ended.
+        statistics["readers"] == 0,
         name,
     )
 

@@ -113,6 +113,16 @@ class TableTests(CommandTestCase):
         self.assertIn(99 * "a", output)
         self.assertTrue(all(len(line) <= 170 for line in output.splitlines()))
 
+    def test_what_nobody_reads_comes_behind_what_somebody_waits_for(self):
+        snapshot = monitor.take_snapshot(self.layer)
+        unused = self.layer.statistics("unused")
+        snapshot["channels"] = {
+            name: {**unused, "readers": readers}
+            for name, readers in (("a", 0), ("b", 1), ("c", 0), ("d", 2))
+        }
+        lines = monitor.format_snapshot(snapshot)
+        self.assertEqual([line[0] for line in lines[1:5]], ["b", "d", "a", "c"])
+
     def test_an_empty_layer_says_so(self):
         output, _ = self.call()
         self.assertIn("\n(no channels)\n", output)
