@@ -8,6 +8,7 @@ backends. Sockets of a user who is known are watched by revocation.py.
 from contextlib import contextmanager
 
 from django.channels.decorating import decorator
+from django.channels.needs import CHANNEL_SESSION, HTTP_SESSION, USER
 from django.channels.revocation import end_socket, watch_socket
 from django.channels.sessions import (
     channel_and_http_session,
@@ -190,9 +191,11 @@ def _transfer(message):
         session[_WATCHED_KEY] = session.get(SESSION_KEY)
 
 
+_ALL = CHANNEL_SESSION, HTTP_SESSION, USER
+
 channel_and_http_session_user_from_http = decorator(
-    _channel_and_http_session_user_from_http
+    _channel_and_http_session_user_from_http, *_ALL
 )
-channel_session_user = decorator(_channel_session_user)
-channel_session_user_from_http = decorator(_channel_session_user_from_http)
-http_session_user = decorator(_http_session_user)
+channel_session_user = decorator(_channel_session_user, CHANNEL_SESSION, USER)
+channel_session_user_from_http = decorator(_channel_session_user_from_http, *_ALL)
+http_session_user = decorator(_http_session_user, HTTP_SESSION, USER)

@@ -10,10 +10,11 @@ from functools import wraps
 from asgiref.sync import iscoroutinefunction, sync_to_async
 
 from django.channels.message import Message
+from django.channels.needs import MARK
 from django.db import close_old_connections
 
 
-def decorator(around):
+def decorator(around, *needs):
     """
     Return a decorator of consumers, of functions and methods, sync and async.
 
@@ -21,7 +22,7 @@ def decorator(around):
     is entered and left in a thread where it may use the database. ``ahead`` is
     true for an ``async def`` consumer: whatever needs the database is to be
     loaded before the consumer runs, which must not wait for it. The decorator
-    has it as ``around``, for others to build on.
+    has it as ``around``, for others to build on. ``needs`` are those of needs.py.
     """
 
     def decorate(consumer):
@@ -39,6 +40,7 @@ def decorator(around):
                 with around(message_of(consumer, args), False):
                     return consumer(*args, **kwargs)
 
+        setattr(decorated, MARK, {*needs, *getattr(consumer, MARK, ())})
         return decorated
 
     decorate.__doc__ = around.__doc__

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from django.channels import reports
 from django.channels.decorating import decorator
+from django.channels.needs import ORDER
 
 
 @contextmanager
@@ -40,7 +41,7 @@ def _ask_for_order(message):
     message.reply_channel.send({"type": "websocket.ordered"}, immediately=True)
 
 
-_decorate = decorator(_enforce_ordering)
+_decorate = decorator(_enforce_ordering, ORDER)
 
 
 def enforce_ordering(consumer=None, slight=False):

@@ -165,6 +165,10 @@ class PathRoute:
         """Return the patterns that names are looked up in."""
         return [self.pattern]
 
+    def targets(self):
+        """Return the consumers of all endpoints, or a dict of them by channel."""
+        return [endpoint.target for endpoint in self._endpoints.values()]
+
     def leaves(self):
         """Yield (channels, the pattern as a whole) of each endpoint."""
         yield from self._leaves_of(self.pattern, "")

@@ -10,10 +10,13 @@ from contextlib import contextmanager, suppress
 
 from django.channels.decorating import decorator
 from django.channels.exceptions import ConsumeLater
+from django.channels.needs import CHANNEL_SESSION, HTTP_SESSION, needs_of_router
 from django.channels.ordering import enforce_ordering
 from django.channels.session_stores import get_store
+from django.channels.signals import consumer_finished
 from django.conf import settings
 from django.contrib.sessions.backends.base import CreateError, UpdateError
+from django.db import close_old_connections
 from django.http import parse_cookie
 from django.utils.crypto import salted_hmac
 
@@ -201,6 +204,31 @@ def _remember_http(message, session):
         session[settings.SESSION_COOKIE_NAME] = message.http_session.session_key
 
 
-channel_and_http_session = decorator(_channel_and_http_session)
-channel_session = decorator(_channel_session)
-http_session = decorator(_http_session)
+def _delete_with_socket(sender, message=None, comes_again=False, **kwargs):
+    """Delete the session of a socket whose disconnect went to no decorated consumer."""
+    if (
+        message is None
+        or message.channel.name != "websocket.disconnect"
+        or message.reply_channel is None
+        or comes_again
+        # See _end().
+        or hasattr(message, "channel_session")
+    ):
+        return
+    try:
+        # Where no consumer has a session, no store is asked.
+        if CHANNEL_SESSION in needs_of_router(message.channel_layer.router):
+            session_for_reply_channel(message.reply_channel.name).delete()
+            # The others were closed before.
+            close_old_connections()
+    except Exception:
+        logger.exception("Cannot delete the session of %s.", message.reply_channel)
+
+
+channel_and_http_session = decorator(
+    _channel_and_http_session, CHANNEL_SESSION, HTTP_SESSION
+)
+channel_session = decorator(_channel_session, CHANNEL_SESSION)
+http_session = decorator(_http_session, HTTP_SESSION)
+
+consumer_finished.connect(_delete_with_socket)

@@ -1,5 +1,15 @@
-from django.channels.security.websockets import is_origin_allowed
+from asgiref.sync import iscoroutinefunction
+
+from django.channels.exceptions import DenyConnection
+from django.channels.security.websockets import (
+    BaseOriginValidator,
+    allowed_hosts_only,
+    is_origin_allowed,
+)
 from django.test import SimpleTestCase, override_settings
+
+from .layers import make_layer
+from .socket_messages import connect_message, socket_message
 
 
 @override_settings(ALLOWED_HOSTS=["example.com", ".wild.test"], DEBUG=False)
@@ -71,3 +81,87 @@ class OriginTests(SimpleTestCase):
         self.assertIs(self.allowed(b"http://127.0.0.1:8000", host=b"127.0.0.1"), True)
         self.assertIs(self.allowed(b"http://[::1]:8000", host=b"[::1]:8000"), True)
         self.assertIs(self.allowed(b"http://evil.test", host=b"evil.test"), False)
+
+
+@override_settings(ALLOWED_HOSTS=["example.com"])
+class DecoratorTests(SimpleTestCase):
+    def connect(self, *origins):
+        message = connect_message(make_layer())
+        message["headers"].extend([b"origin", origin] for origin in origins)
+        return message
+
+    def test_pages_of_allowed_hosts_reach_the_consumer(self):
+        @allowed_hosts_only
+        def consumer(message, room):
+            """Consume."""
+            return room
+
+        message = self.connect(b"https://example.com:8443")
+        self.assertEqual(consumer(message, room="lobby"), "lobby")
+        self.assertEqual(consumer.__name__, "consumer")
+        self.assertEqual(consumer.__doc__, "Consume.")
+
+    def test_others_are_denied(self):
+        @allowed_hosts_only
+        def consumer(message):
+            raise AssertionError("Called.")
+
+        for origins, reason in (
+            ([b"https://evil.test"], "Its Origin is not one for '/'."),
+            ([b"https://example.com.evil.test"], "Its Origin is not one for '/'."),
+            ([b"null"], "Its Origin is malformed."),
+            ([b"https://ex\xffample.com"], "Its Origin is malformed."),
+            ([], "It has 0 headers 'origin'."),
+            ([b"https://example.com"] * 2, "It has 2 headers 'origin'."),
+        ):
+            with self.subTest(origins=origins):
+                with self.assertRaisesMessage(DenyConnection, reason):
+                    consumer(self.connect(*origins))
+
+    def test_methods_are_decorated_as_functions_are(self):
+        class Consumers:
+            @allowed_hosts_only
+            def connect(self, message):
+                return self
+
+        consumers = Consumers()
+        message = self.connect(b"https://example.com")
+        self.assertIs(consumers.connect(message), consumers)
+        with self.assertRaises(DenyConnection):
+            consumers.connect(self.connect())
+        self.assertIs(Consumers.connect.__get__(None, Consumers), Consumers.connect)
+
+    async def test_async_consumers_stay_so(self):
+        class Consumers:
+            @allowed_hosts_only
+            async def connect(self, message):
+                return self
+
+        @allowed_hosts_only
+        async def consumer(message):
+            return message
+
+        message, consumers = self.connect(b"https://example.com"), Consumers()
+        for decorated, returned in (
+            (consumer, message),
+            (consumers.connect, consumers),
+        ):
+            self.assertIs(iscoroutinefunction(decorated), True)
+            self.assertIs(await decorated(message), returned)
+
+    def test_a_subclass_decides_by_itself(self):
+        class OnlyTest(BaseOriginValidator):
+            def validate_origin(self, message, origin):
+                return origin.endswith(".test")
+
+        consumer = OnlyTest(lambda message: True)
+        self.assertIs(consumer(self.connect(b"https://a.test")), True)
+        with self.assertRaises(DenyConnection):
+            consumer(self.connect(b"https://example.com"))
+        with self.assertRaisesMessage(NotImplementedError, "say which may"):
+            BaseOriginValidator(consumer)(self.connect(b"https://a.test"))
+
+    def test_a_message_without_headers_is_an_error(self):
+        msg = "AllowedHostsOnlyOriginValidator decorates consumers of websocket.connect"
+        with self.assertRaisesMessage(ValueError, msg):
+            allowed_hosts_only(lambda message: None)(socket_message(make_layer()))

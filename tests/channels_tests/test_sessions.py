@@ -4,8 +4,9 @@ from importlib import import_module
 
 from asgiref.sync import iscoroutinefunction
 
-from django.channels import Message
+from django.channels import Message, route
 from django.channels.exceptions import ConsumeLater
+from django.channels.routing import null_consumer
 from django.channels.session_stores import get_store
 from django.channels.sessions import (
     channel_and_http_session,
@@ -13,6 +14,7 @@ from django.channels.sessions import (
     http_session,
     session_for_reply_channel,
 )
+from django.channels.worker import Worker
 from django.conf import settings
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.contrib.sessions.models import Session
@@ -236,6 +238,46 @@ class EndTests(SessionTestCase):
         with self.assertRaises(ConsumeLater):
             consumer(self.message("websocket.disconnect"))
         self.assertEqual(self.stored(), {"a": 1, "tries": 1})
+
+    def consume_disconnect(self, consumer, connect=channel_session(null_consumer)):
+        """Have a worker consume a disconnect of a socket with a session."""
+        self.store()
+        routing = [
+            route("websocket.connect", connect),
+            route("websocket.disconnect", consumer),
+        ]
+        content = self.message("websocket.disconnect").content
+        Worker(make_layer(routing)).consume("websocket.disconnect", dict(content))
+
+    def test_a_disconnect_that_nobody_decorated_deletes_it(self):
+        self.consume_disconnect(null_consumer)
+        self.assertEqual(Session.objects.count(), 0)
+
+    def test_so_does_one_that_fails(self):
+        with self.assertLogs("django.channels.worker", "ERROR"):
+            self.consume_disconnect(lambda message: {}[0])
+        self.assertEqual(Session.objects.count(), 0)
+
+    def test_one_that_comes_again_does_not(self):
+        def consumer(message):
+            raise ConsumeLater
+
+        self.consume_disconnect(consumer)
+        self.assertEqual(Session.objects.count(), 1)
+
+    def test_where_no_consumer_has_a_session_no_store_is_asked(self):
+        self.consume_disconnect(null_consumer, connect=null_consumer)
+        self.assertEqual(Session.objects.count(), 1)
+
+    def test_a_store_that_is_away_leaves_the_worker_alone(self):
+        def delete(store):
+            raise OSError("The store is away.")
+
+        patch_for(self, type(self.store()), "delete", delete)
+        Session.objects.all().delete()
+        with self.assertLogs("django.channels.sessions", "ERROR") as logs:
+            self.consume_disconnect(null_consumer)
+        self.assertIn("Cannot delete the session of", logs.output[0])
 
     def test_a_consumer_that_ends_after_the_socket_does_not_bring_it_back(self):
         self.store()

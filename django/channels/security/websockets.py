@@ -1,16 +1,30 @@
 """
 Which pages may open a socket: the check of a handshake's Origin.
 
+In: the headers of a handshake, from interface/websocket.py, or a websocket.connect,
+from a decorated consumer. Out: whether its page may.
+
 A browser sends a site's cookies with every handshake, from whatever page it
 comes, so a foreign page could use a visitor's login. See
 specs/protocols/websocket.rst, section "Origin".
 """
 
+from functools import partial, update_wrapper
 from urllib.parse import urlsplit
 
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+
+from django.channels.exceptions import DenyConnection
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 from django.utils.http import is_same_domain
+
+__all__ = [
+    "AllowedHostsOnlyOriginValidator",
+    "BaseOriginValidator",
+    "allowed_hosts_only",
+    "is_origin_allowed",
+]
 
 # What DEBUG allows when ALLOWED_HOSTS is empty, as for requests.
 DEBUG_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
@@ -90,3 +104,73 @@ def _allowed_hosts():
     if settings.DEBUG and not settings.ALLOWED_HOSTS:
         return DEBUG_HOSTS
     return settings.ALLOWED_HOSTS
+
+
+class BaseOriginValidator:
+    """
+    A decorator of consumers of websocket.connect, beside the check of every socket.
+
+    A subclass says in ``validate_origin()`` which pages may open the socket. Others
+    are denied, and so is whoever sends no Origin, or not exactly one.
+    """
+
+    def __init__(self, func):
+        update_wrapper(self, func)
+        self.func = func
+        if iscoroutinefunction(func):
+            markcoroutinefunction(self)
+
+    def __get__(self, instance, owner=None):
+        if instance is None:
+            return self
+        bound = partial(self._call, self.func.__get__(instance, owner))
+        return markcoroutinefunction(bound) if iscoroutinefunction(self) else bound
+
+    def __call__(self, message, *args, **kwargs):
+        """Run the consumer; raise DenyConnection if the page may not."""
+        return self._call(self.func, message, *args, **kwargs)
+
+    def _call(self, func, message, *args, **kwargs):
+        if not self.validate_origin(message, self.get_origin(message)):
+            raise DenyConnection(f"Its Origin is not one for {message['path']!r}.")
+        return func(message, *args, **kwargs)
+
+    def get_header(self, message, name):
+        """
+        Return the value of a header, both lower-case bytes.
+
+        Raise DenyConnection if there is not exactly one, ValueError for a message
+        that has no headers.
+        """
+        if "headers" not in message:
+            raise ValueError(
+                f"{type(self).__name__} decorates consumers of websocket.connect: "
+                f"{message!r} has no headers."
+            )
+        values = [bytes(v) for n, v in message["headers"] if bytes(n) == name]
+        if len(values) != 1:
+            raise DenyConnection(f"It has {len(values)} headers {name.decode()!r}.")
+        return values[0]
+
+    def get_origin(self, message):
+        """Return the Origin, a str; raise DenyConnection if it is malformed."""
+        origin = self.get_header(message, b"origin")
+        if _parse(origin) is None:
+            raise DenyConnection("Its Origin is malformed.")
+        return origin.decode("ascii")
+
+    def validate_origin(self, message, origin):
+        """Return whether pages of an origin may open the socket."""
+        raise NotImplementedError("Subclasses of BaseOriginValidator say which may.")
+
+
+class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
+    """Lets pages of the hosts in ALLOWED_HOSTS open a socket, and no others."""
+
+    def validate_origin(self, message, origin):
+        """Return whether the host of an origin is in ALLOWED_HOSTS."""
+        _, domain, _ = _parse(origin.encode("ascii"))
+        return validate_host(domain, _allowed_hosts())
+
+
+allowed_hosts_only = AllowedHostsOnlyOriginValidator
