@@ -170,6 +170,13 @@ class CheckTests(OneRedis, SimpleTestCase):
             found = self.check()
         self.assertEqual(set(found), {"channels.redis.E001", "channels.redis.W002"})
 
+    def test_one_server_under_two_names_is_an_error(self):
+        hosts = [("127.0.0.1", self.server.port), {"path": self.server.socket}]
+        error = self.check(hosts)["channels.redis.E003"]
+        self.assertIn(f":{self.server.port} and {self.server.socket} is one", error.msg)
+        other = {"path": services.valkey().socket}
+        self.assertNotIn("channels.redis.E003", self.check([hosts[0], other]))
+
     def test_a_description_tells_server_and_keys(self):
         layer = RedisChannelLayer(self.hosts(), self.prefix)
         self.addCleanup(layer.close)

@@ -6,7 +6,7 @@ In: store.py. Out: the scripts statistics, queues_known, groups_known and flush.
 
 from ..counters import KEYS, add_up
 from ..shared.store import Store
-from .checks import check_server, describe_server
+from .checks import check_servers, describe_server
 
 # How many queues one script counts: a server does nothing else meanwhile.
 CHUNK_QUEUES = 200
@@ -54,10 +54,7 @@ class CareCalls(Store):
 
     def check(self):
         """Return messages of django.core.checks on settings that break promises."""
-        found = []
-        for shard in self._shards:
-            found += [item for item in check_server(shard) if item not in found]
-        return found
+        return check_servers(self._shards)
 
     def flush(self, control):
         for shard in self._shards:

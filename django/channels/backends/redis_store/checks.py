@@ -51,9 +51,26 @@ def describe_server(shard):
     )
 
 
-def check_server(shard):
+def check_servers(shards):
     """Return messages of django.core.checks on what may break promises."""
-    info = read_info(shard, "server", "memory", "persistence", "cluster")
+    found, names = [], {}
+    for shard in shards:
+        info = read_info(shard, "server", "memory", "persistence", "cluster")
+        found += [item for item in _check_server(shard, info) if item not in found]
+        if not shard.is_tagged and "run_id" in info:
+            names.setdefault(info["run_id"], []).append(shard.server.name)
+    return found + [_same_server(same) for same in names.values() if len(same) > 1]
+
+
+def _same_server(names):
+    return Error(
+        f"Redis at {' and '.join(names)} is one server.",
+        hint="Name each server once, or messages to groups arrive more than once.",
+        id="channels.redis.E003",
+    )
+
+
+def _check_server(shard, info):
     where = f"Redis at {shard.server.name}"
     checks = (_check_version, _check_mode, _check_memory, _check_writes)
     return [message for check in checks for message in check(where, shard, info)]
