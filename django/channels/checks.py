@@ -4,6 +4,7 @@ from django.channels import revocation  # NOQA: F401 connects its receivers
 from django.channels.exceptions import ChannelsError, LayerUnavailable
 from django.channels.layers import channel_layers
 from django.channels.limits import limit_error
+from django.channels.needs_checks import check_needs
 from django.channels.reachability import find_hidden
 from django.conf import settings
 from django.core.checks import Error, Warning, register
@@ -47,7 +48,7 @@ def _check_layer(alias):
                 id="channels.E002",
             )
         ]
-    return [*layer.check(), *_check_routes(alias, router)]
+    return [*layer.check(), *_check_routes(alias, router), *check_needs(layer)]
 
 
 def _check_routes(alias, router):
