@@ -265,8 +265,13 @@ class SessionAttributeTests(ConsumerTestCase, TransactionTestCase):
         self.assertEqual(self.attributes(), set())
 
     def test_strict_ordering(self):
-        with mock.patch(
-            "django.channels.sessions.enforce_ordering", side_effect=lambda f: f
-        ) as enforce_ordering:
-            self.attributes(strict_ordering=True)
-        self.assertEqual(enforce_ordering.call_count, 3)
+        self.put_first(Echo.as_route(attrs={"strict_ordering": True}))
+        ordered, consumed = "websocket.ordered", "websocket.consumed"
+        self.assertEqual(
+            self.connect(ordered=False),
+            [{"type": ordered}, {"accept": True}, {"type": consumed, "order": 0}],
+        )
+        self.assertEqual(self.receive(text="x", ordered=True), [{"text": "x"}])
+        with self.assertLogs("django.channels.worker", "ERROR") as logs:
+            self.assertEqual(self.receive(text="x"), [])
+        self.assertIn("Decorate both.", logs.output[0])
