@@ -1,8 +1,11 @@
 """Databases for tests of the database layer: on files, and on servers."""
 
+import contextlib
+import gc
 import itertools
 import os
 import tempfile
+import warnings
 from pathlib import Path
 
 from django.channels.backends.database import DatabaseChannelLayer
@@ -170,3 +173,12 @@ class MariaDBTestCase(ServerTestCase):
 
         pymysql.install_as_MySQLdb()
         return server
+
+    def stop_store(self, layer):
+        # PyMySQL leaves a socket that is refused to the garbage collector.
+        stack = contextlib.ExitStack()
+        self.addCleanup(stack.close)
+        stack.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("ignore", "unclosed <socket", ResourceWarning)
+        stack.callback(gc.collect)
+        super().stop_store(layer)
