@@ -36,7 +36,7 @@ class ResponseWriter:
         Raise ValueError, and write nothing, for one that is not as
         specs/protocols/http.rst describes it.
         """
-        self._check(reply)
+        check_reply(reply, is_first=not self.started)
         if not self.started:
             await self._start(reply["status"], reply.get("headers", []))
         self.complete = not reply.get("more_content", False)
@@ -72,48 +72,57 @@ class ResponseWriter:
             }
         )
 
-    def _check(self, reply):
-        if unknown := set(reply) - _KEYS:
+
+def check_reply(reply, is_first):
+    """
+    Raise ValueError for a message that is no part of a response.
+
+    ``is_first`` is true for the one that has the status and the headers.
+    """
+    if unknown := set(reply) - _KEYS:
+        raise ValueError(
+            f"A response has no {', '.join(sorted(unknown))}; it knows "
+            f"{', '.join(sorted(_KEYS))}."
+        )
+    if is_first:
+        _check_status(reply.get("status"))
+    if reply.get("credit_channel") is not None:
+        _check_channel(reply["credit_channel"])
+    for key, allowed in _TYPES.items():
+        if key in reply and not isinstance(reply[key], allowed):
             raise ValueError(
-                f"A response has no {', '.join(sorted(unknown))}; it knows "
-                f"{', '.join(sorted(_KEYS))}."
+                f"The {key} of a response must be {allowed.__name__}, not "
+                f"{type(reply[key]).__name__}."
             )
-        if not self.started:
-            self._check_status(reply.get("status"))
-        if reply.get("credit_channel") is not None:
-            self._check_channel(reply["credit_channel"])
-        for key, allowed in _TYPES.items():
-            if key in reply and not isinstance(reply[key], allowed):
-                raise ValueError(
-                    f"The {key} of a response must be {allowed.__name__}, not "
-                    f"{type(reply[key]).__name__}."
-                )
-        if not self.started:
-            self._check_headers(reply.get("headers", []))
+    if is_first:
+        _check_headers(reply.get("headers", []))
 
-    def _check_status(self, status):
-        if type(status) is not int or not 100 <= status <= 999:
+
+def _check_status(status):
+    if type(status) is not int or not 100 <= status <= 999:
+        raise ValueError(
+            f"The status of a response must be an int from 100 to 999, not "
+            f"{status!r}."
+        )
+
+
+def _check_channel(name):
+    try:
+        validate_channel(name)
+    except TypeError as error:
+        raise ValueError(f"A response has a bad credit_channel: {error}") from error
+
+
+def _check_headers(headers):
+    for header in headers:
+        is_pair = isinstance(header, list) and len(header) == 2
+        if not is_pair or not all(isinstance(part, bytes) for part in header):
             raise ValueError(
-                f"The status of a response must be an int from 100 to 999, not "
-                f"{status!r}."
+                f"A header of a response must be a pair of bytes, not {header!r}."
             )
-
-    def _check_channel(self, name):
-        try:
-            validate_channel(name)
-        except TypeError as error:
-            raise ValueError(f"A response has a bad credit_channel: {error}") from error
-
-    def _check_headers(self, headers):
-        for header in headers:
-            is_pair = isinstance(header, list) and len(header) == 2
-            if not is_pair or not all(isinstance(part, bytes) for part in header):
-                raise ValueError(
-                    f"A header of a response must be a pair of bytes, not {header!r}."
-                )
-            name, value = header
-            if not _name_re.fullmatch(name) or not _value_re.fullmatch(value):
-                raise ValueError(
-                    f"A header of a response must be a token and a value without "
-                    f"line breaks or NUL, not {header!r}."
-                )
+        name, value = header
+        if not _name_re.fullmatch(name) or not _value_re.fullmatch(value):
+            raise ValueError(
+                f"A header of a response must be a token and a value without "
+                f"line breaks or NUL, not {header!r}."
+            )
