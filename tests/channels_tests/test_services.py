@@ -5,6 +5,7 @@ import select
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from unittest import mock
 
 from django.test import SimpleTestCase, tag
@@ -136,6 +137,16 @@ class PostgreSQLTests(SimpleTestCase):
         server.restart("empty")
         found = server.execute("SELECT to_regclass('items')::text")
         self.assertEqual(found, [(None,)])
+
+    def test_a_killed_server_leaves_no_shared_memory_outside_of_its_folder(self):
+        server = services.postgres(own=True)
+        self.addCleanup(server.stop)
+        maps = Path(f"/proc/{server.pid}/maps")
+        if not maps.exists():
+            self.skipTest("This system does not tell what a process has mapped.")
+        mapped = maps.read_text()
+        self.assertIn(f"{server.data}/pg_dynshmem/", mapped)
+        self.assertNotIn("/dev/shm/PostgreSQL", mapped)
 
 
 class EndTests(SimpleTestCase):

@@ -21,6 +21,8 @@ SETTINGS = {
     "shared_buffers": "32MB",
     "autovacuum_naptime": "1s",
     "log_checkpoints": "off",
+    # In the folder of the data: what a killed server leaves goes with that.
+    "dynamic_shared_memory_type": "mmap",
 }
 
 
