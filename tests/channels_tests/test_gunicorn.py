@@ -1,0 +1,202 @@
+"""gunicorn, for requests on the bus and beside an ASGI server, each a process."""
+
+import json
+import socket
+import struct
+import sys
+from http.client import HTTPConnection
+from importlib.util import find_spec
+from unittest import skipUnless
+
+from django.test import tag
+
+from . import services
+from .development import RunserverTestCase
+from .processes import Process, manage
+from .test_servers import ServedProject
+from .utils import TIMEOUT
+
+ROUTING = """
+from django.channels import Group, route
+
+
+def connect(message):
+    message.reply_channel.send({"accept": True})
+    Group("news").add(message.reply_channel)
+
+
+def work(message):
+    Group("news").send({"text": f"worked on {message['task']}"})
+
+
+channel_routing = [
+    route("websocket.connect", connect),
+    route("work", work),
+]
+"""
+
+URLS = """
+import sys
+
+from django.channels import Channel, Group
+from django.http import HttpResponse, StreamingHttpResponse
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+
+
+def tell(request):
+    Group("news").send({"text": request.GET["text"]})
+    return HttpResponse("told")
+
+
+def delegate(request):
+    Channel("work").send({"task": request.GET["task"]})
+    return HttpResponse("delegated")
+
+
+@csrf_exempt
+def upload(request):
+    return HttpResponse(sum(file.size for file in request.FILES.values()))
+
+
+def endless(request):
+    def parts():
+        try:
+            while True:
+                yield b"x" * 65536
+        finally:
+            sys.stdout.write("The stream is closed.\\n")
+
+    return StreamingHttpResponse(parts())
+
+
+urlpatterns = [
+    path("tell", tell),
+    path("delegate", delegate),
+    path("upload", upload),
+    path("endless", endless),
+]
+"""
+
+BUS = """
+from django.channels.wsgi import get_bus_application
+
+application = get_bus_application()
+"""
+
+BOUNDARY = "BoUnDaRyStRiNg"
+UPLOAD_BYTES = 4_000_000
+
+
+@skipUnless(find_spec("gunicorn"), "gunicorn is not installed.")
+class GunicornTestCase(RunserverTestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        (cls.package / "routing.py").write_text(ROUTING)
+        (cls.package / "urls.py").write_text(URLS)
+        (cls.package / "bus.py").write_text(BUS)
+        with (cls.package / "settings.py").open("a") as file:
+            file.write('\nCHANNEL_LAYERS["default"].update(')
+            file.write('__import__("json").loads(os.environ["LAYER"]))\n')
+            file.write('os.environ.setdefault("DJANGO_SETTINGS_MODULE", __name__)\n')
+        layer = {
+            "BACKEND": "django.channels.backends.redis.RedisChannelLayer",
+            "CONFIG": {
+                "hosts": [services.redis().url],
+                "prefix": f"{services.unique_name()}:",
+            },
+        }
+        cls.env = {
+            "LAYER": json.dumps(layer),
+            "DJANGO_SETTINGS_MODULE": "mysite.settings",
+        }
+
+    def run_module(self, listening, *command):
+        """Return a server that a module of the environment is."""
+        command = [sys.executable, "-m", *command]
+        process = Process(command, cwd=self.directory, env=self.env)
+        self.addCleanup(process.kill)
+        return ServedProject(process, listening)
+
+    def gunicorn(self, application, *options):
+        command = ["gunicorn", "--bind=127.0.0.1:0", *options, application]
+        return self.run_module(r"Listening at: http://127\.0\.0\.1:(\d+)", *command)
+
+    def daphne(self, application):
+        command = ["daphne", "--port=0", application]
+        return self.run_module(r"Listening on TCP address 127\.0\.0\.1:(\d+)", *command)
+
+    def work(self):
+        process = manage(self.directory, "runworker", "--threads=2", env=self.env)
+        self.addCleanup(process.kill)
+        process.wait_for_line("Running worker")
+        return process
+
+
+@tag("slow")
+class BusTests(GunicornTestCase):
+    """gunicorn puts requests onto the layer."""
+
+    def upload(self, server):
+        """Return (status, body) of the response to a file of UPLOAD_BYTES."""
+        head = (
+            f"--{BOUNDARY}\r\nContent-Disposition: form-data; name=a; filename=a"
+            f"\r\n\r\n"
+        ).encode()
+        body = head + b"x" * UPLOAD_BYTES + f"\r\n--{BOUNDARY}--\r\n".encode()
+        headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+        connection = HTTPConnection(server.host, server.port, timeout=TIMEOUT)
+        try:
+            connection.request("POST", "/upload", body, headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def leave_within_a_response(self, server):
+        address = (server.host, server.port)
+        with socket.create_connection(address, TIMEOUT) as client:
+            client.sendall(b"GET /endless HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            self.assertTrue(client.recv(1000))
+            linger = struct.pack("ii", 1, 0)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+    def test_workers_answer_the_requests_of_every_kind_of_its_workers(self):
+        worker = self.work()
+        for number, options in enumerate(
+            [
+                ["--workers=2", "--worker-class=sync"],
+                ["--threads=4", "--worker-class=gthread", "--preload"],
+            ],
+            1,
+        ):
+            with self.subTest(options=options):
+                server = self.gunicorn("mysite.bus", *options)
+                self.assertEqual(server.get("/tell?text=a"), (200, b"told"))
+                upload = self.upload(server)
+                self.assertEqual(upload, (200, str(UPLOAD_BYTES).encode()))
+                self.assertEqual(server.get("/missing")[0], 404)
+                self.leave_within_a_response(server)
+                worker.wait_for_line("The stream is closed", number)
+                self.assertEqual(server.get("/tell?text=b"), (200, b"told"))
+        self.assertQuiet(worker)
+
+
+class MixedTests(GunicornTestCase):
+    """gunicorn serves views, Daphne serves sockets, and they share a layer."""
+
+    def test_plain_views_send_to_groups_and_channels(self):
+        self.work()
+        pages = self.gunicorn("mysite.wsgi")
+        for application in "channel_layer", "application":
+            with self.subTest(application=application):
+                sockets = self.daphne(f"mysite.asgi:{application}")
+                with sockets.connect("/") as client:
+                    # The consumer joined before its answer, the accept, left.
+                    self.assertEqual(pages.get("/tell?text=hi"), (200, b"told"))
+                    self.assertEqual(client.recv(timeout=TIMEOUT), "hi")
+                    body = pages.get("/delegate?task=sums")[1]
+                    self.assertEqual(body, b"delegated")
+                    text = client.recv(timeout=TIMEOUT)
+                    self.assertEqual(text, "worked on sums")
