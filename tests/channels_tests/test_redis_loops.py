@@ -1,6 +1,7 @@
 """Event loops that send and listen without a thread, on a Redis."""
 
 import asyncio
+import threading
 from unittest import mock
 
 from django.channels.backends.redis import RedisChannelLayer
@@ -22,6 +23,28 @@ class RedisLayers(OneRedis):
 
 
 class ListeningTests(LoopListeningTests, RedisLayers, SimpleTestCase):
+    def test_what_takes_long_to_read_is_read_in_a_thread(self):
+        async def main():
+            large = [("in!x", {"n": n, "data": b"x" * 100_000}) for n in range(50)]
+            for messages in (large, large[:1]):
+                task = await self.begin("in!")
+                reader = self.layer._reader
+                threads = []
+
+                def apply(*args, apply=reader._apply):
+                    threads.append(threading.get_ident())
+                    apply(*args)
+
+                with mock.patch.object(reader, "_apply", apply):
+                    await self.other.asend_batch(messages)
+                    found = [await task]
+                    while len(found) < len(messages):
+                        found += await self.layer.areceive_batch(["in!"], 99, True)
+                self.assertEqual(found, messages)
+                self.assertNotIn(threading.get_ident(), threads)
+
+        asyncio.run(main())
+
     def test_a_lost_connection_is_made_again(self):
         async def main():
             task = await self.begin("in!")

@@ -79,11 +79,11 @@ class Listener:
     @property
     def rests(self):
         """Does it rest because its server was away?"""
-        return time.monotonic() < self._rests_until
+        return self._rests_until > 0 and time.monotonic() < self._rests_until
 
     def rest(self, seconds=AWAY_SECONDS):
         """Rest for a while."""
-        self._rests_until = time.monotonic() + seconds
+        self._rests_until = time.monotonic() + seconds if seconds else 0
 
     @property
     def patience(self):

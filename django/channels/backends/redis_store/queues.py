@@ -18,8 +18,9 @@ COUNTERS = {
 NO_ID = b"0-0"
 # How many entries of an inbox are taken when it asks to be looked into.
 NUDGED_LIMIT = 1000
-# Up to how many bytes of messages are sent without a thread.
+# Up to how many bytes of messages are sent, and read, without a thread.
 FLIGHT_BYTES = 65536
+AT_HAND_BYTES = 16384
 
 
 class QueueCalls(Store):
@@ -168,12 +169,15 @@ class QueueCalls(Store):
         return entries
 
     def is_at_hand(self, inbox, offered):
-        # Control entries have the store asked, and nudges say where to look.
-        return (
-            inbox in self._cursors
-            and self._shard_of(inbox) in self._offsets
-            and all(fields[0][:1] == b"m" for _, fields in offered)
-        )
+        if inbox not in self._cursors or self._shard_of(inbox) not in self._offsets:
+            return False
+        size = 0
+        for _, (header, run, *_) in offered:
+            size += len(run)
+            # Control entries have the store asked, and nudges say where to look.
+            if header[:1] != b"m" or size > AT_HAND_BYTES:
+                return False
+        return True
 
     # Correcting.
 

@@ -21,6 +21,8 @@ from .replies import ErrorReply, ReplyReader, pack
 
 # How much is read from a socket at a time, in bytes.
 READ_BYTES = 65536
+# How often poll() reads until it returns.
+MAX_READS = 16
 
 if hiredis is not None:
 
@@ -129,9 +131,15 @@ class Wire:
             self._socket.settimeout(self._timeout)
 
     def poll(self):
-        """Return the next reply if what has come is enough; otherwise False."""
+        """
+        Return the next reply if what has come is enough; otherwise False.
+
+        Of a long one, a part is read each time.
+        """
         reply = self._reader.gets()
-        while reply is False:
+        for _ in range(MAX_READS):
+            if reply is not False:
+                break
             try:
                 data = self._socket.recv(READ_BYTES)
             except (BlockingIOError, ssl.SSLWantReadError):

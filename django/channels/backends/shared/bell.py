@@ -20,6 +20,8 @@ from .ears import LoopListening
 
 # How long a thread listens before it looks around, in seconds.
 LISTEN_SECONDS = 60
+# How long nobody listens while a loop is asked to do it, in seconds at most.
+OFFER_SECONDS = 0.5
 
 
 class Bell(LoopListening):
@@ -44,8 +46,8 @@ class Bell(LoopListening):
         self._leader = None
         # The thread of the leader.
         self._thread = None
-        # Was an event loop asked to listen that has not answered yet?
-        self._is_offered = False
+        # Until when an event loop that was asked to listen may take to answer.
+        self._offered_until = 0
         # The waiter of the keeper, and whether it was called.
         self._keeper = None
         self._called = False
@@ -185,7 +187,6 @@ class Bell(LoopListening):
         This is for event loops: their waiters have no thread to listen in.
         """
         self._keeper = waiter
-        self._is_offered = False
         while not waiter.counted:
             left = until - time.monotonic()
             if left <= 0:
@@ -193,7 +194,7 @@ class Bell(LoopListening):
             with self._lock:
                 self._check_ear_locked()
                 lead = self._leader is None and bool(self._tasks)
-                lead = lead and not self._is_offered
+                lead = lead and time.monotonic() >= self._offered_until
                 if lead:
                     self._lead_locked(waiter)
                 elif not self._called:
@@ -259,7 +260,7 @@ class Bell(LoopListening):
                 # RuntimeError: it was closed just now.
                 with contextlib.suppress(RuntimeError):
                     loop.call_soon_threadsafe(self._offer_lead, loop)
-                    self._is_offered = True
+                    self._offered_until = time.monotonic() + OFFER_SECONDS
                     return
             self.wanted.notify_all()
 

@@ -93,7 +93,7 @@ class LoopListening:
 
     def _offer_lead(self, loop):
         with self._lock:
-            self._is_offered = False
+            self._offered_until = 0
             if self._leader is None and loop in self._tasks:
                 self._lead_by_loop_locked(loop)
 

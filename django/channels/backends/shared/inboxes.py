@@ -134,7 +134,7 @@ class Inbox:
             queue.entries.appendleft((deadline, channel, message))
 
     def has_messages(self):
-        """Return whether something is here."""
+        """Return whether something is here; this needs no lock."""
         return bool(self._queue.entries)
 
     def add_to_members(self, message, seconds):

@@ -245,6 +245,8 @@ class Reader:
         if not self._hears_all(selection):
             return None
         inbox = self._owner.inbox(selection.names[0])
+        if not inbox.has_messages():
+            return []
         if not inbox.lock.acquire(blocking=False):
             return None
         try:
@@ -254,6 +256,8 @@ class Reader:
 
     def _take_here(self, selection, limit):
         inbox = self._owner.inbox(selection.names[0])
+        if not inbox.has_messages():
+            return []
         with inbox.lock:
             return inbox.take(limit)
 

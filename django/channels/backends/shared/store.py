@@ -135,7 +135,11 @@ class Store:
         return self.reads_inboxes
 
     def is_at_hand(self, inbox, offered):
-        """Return whether accept() waits for nothing, nor what its entries ask for."""
+        """
+        Return whether accept() takes little time, and so does all that follows.
+
+        It waits for nothing then, and its entries ask for nothing of the store.
+        """
         return False
 
     def give_back(self, entries):
