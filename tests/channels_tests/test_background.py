@@ -1,80 +1,21 @@
 """Loops over what comes on named channels."""
 
 import asyncio
-import os
-import signal
 import threading
-from unittest import mock
 
 from asgiref.sync import async_to_sync
 
 from django.channels import Message, background, receiving
 from django.channels.background import alisten, listen
-from django.channels.exceptions import LayerUnavailable
 from django.test import SimpleTestCase
 
 from .layers import default_layer, make_layer
+from .loops import AsyncLoops, LayerTests, SyncLoops
 from .third_party import AsyncOnlyLayer, SyncOnlyLayer
 from .utils import TIMEOUT, patch_for
 
-LOGGER = "django.channels.receiving"
 
-
-class SyncLoops:
-    """Loops over listen(), each in the thread that calls."""
-
-    def collect(self, count, body=None, **options):
-        """Return the first messages of a loop that ends after so many."""
-        messages = listen("a", "b", channel_layer=self.layer, **options)
-        found = []
-        for message in messages:
-            found.append(message)
-            if body:
-                body(message, messages)
-            if len(found) == count:
-                break
-        return found
-
-    def drain(self, body=None, **options):
-        """Return all messages of a loop that ends by itself."""
-        return self.collect(None, body, **options)
-
-
-class AsyncLoops(SyncLoops):
-    """Loops over alisten(), each in an event loop of its own."""
-
-    def collect(self, count, body=None, **options):
-        async def loop():
-            messages = alisten("a", "b", channel_layer=self.layer, **options)
-            found = []
-            async for message in messages:
-                found.append(message)
-                if body:
-                    body(message, messages)
-                if len(found) == count:
-                    break
-            return found
-
-        # It waits for what a loop that was left has to do yet.
-        return asyncio.run(loop())
-
-
-class LoopTests:
-    def setUp(self):
-        self.layer = make_layer(capacity=1000)
-        # Not the one of the test runner.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.addCleanup(signal.signal, signal.SIGINT, before)
-
-    def left(self):
-        """Return the numbers that are on the channel "a" still."""
-        pairs = self.layer.receive_batch(["a"], 100)
-        return [content["n"] for _, content in pairs]
-
-    def send(self, *numbers):
-        for n in numbers:
-            self.layer.send("a", {"n": n})
-
+class LoopTests(LayerTests):
     def test_messages_come_as_they_were_sent(self):
         self.send(1, 2)
         self.layer.send("b", {"reply_channel": "r!x", "b": b"\x00"})
@@ -132,110 +73,6 @@ class LoopTests:
         patch_for(self, receiving, "RECEIVE_SECONDS", None)
         self.send(1)
         self.assertEqual(len(self.drain(body)), 1)
-
-    def test_signals_end_the_loop_after_the_body_and_are_as_before(self):
-        for number in signal.SIGTERM, signal.SIGINT:
-            with self.subTest(number=number):
-                before = signal.getsignal(number)
-                self.send(1, 2)
-
-                def body(message, messages):
-                    os.kill(os.getpid(), number)
-
-                try:
-                    self.assertEqual(len(self.drain(body)), 1)
-                except KeyboardInterrupt:
-                    # asyncio.run() has cancelled the task.
-                    self.assertIsInstance(self, AsyncLoops)
-                    self.assertEqual(number, signal.SIGINT)
-                self.assertEqual(self.left(), [2])
-                self.assertIs(signal.getsignal(number), before)
-
-    def test_a_second_interrupt_is_not_held_up(self):
-        def body(message, messages):
-            os.kill(os.getpid(), signal.SIGINT)
-            os.kill(os.getpid(), signal.SIGINT)
-
-        self.send(1, 2)
-        with self.assertRaises(KeyboardInterrupt):
-            self.drain(body, batch=2)
-        self.assertEqual(self.left(), [2])
-
-    def test_handlers_of_the_program_stay(self):
-        calls = []
-
-        def handler(number, frame):
-            calls.append(number)
-
-        before = signal.signal(signal.SIGTERM, handler)
-        self.addCleanup(signal.signal, signal.SIGTERM, before)
-        self.send(1, 2)
-        self.collect(2, lambda *args: os.kill(os.getpid(), signal.SIGTERM))
-        self.assertEqual(calls, [signal.SIGTERM] * 2)
-
-    def test_signals_can_be_left_alone(self):
-        seen = []
-        self.send(1)
-        self.collect(
-            1,
-            lambda *args: seen.append(signal.getsignal(signal.SIGTERM)),
-            handle_signals=False,
-        )
-        self.assertEqual(seen, [signal.SIG_DFL])
-
-    def test_faults_of_the_layer_are_waited_out(self):
-        patch_for(self, receiving, "FIRST_BACKOFF_SECONDS", 0.001)
-        raw, faults = self.layer.channel_layer, [1, 2, 3]
-        name = "areceive_batch" if isinstance(self, AsyncLoops) else "receive_batch"
-        receive = getattr(raw, name)
-
-        def failing(*args):
-            if faults:
-                faults.pop()
-                raise LayerUnavailable("The store is away.")
-            return receive(*args)
-
-        self.send(1)
-        with mock.patch.object(raw, name, failing):
-            with self.assertLogs(LOGGER, "ERROR") as logs:
-                self.assertEqual(len(self.collect(1)), 1)
-        self.assertEqual(len(logs.output), 3)
-        self.assertIn("fails for a, b: The store is away.", logs.output[0])
-        self.assertNotIn("Traceback", logs.output[0])
-
-    def test_stop_ends_the_wait_after_a_fault(self):
-        patch_for(self, receiving, "FIRST_BACKOFF_SECONDS", 3600)
-        raw = self.layer.channel_layer
-
-        def body(message, messages):
-            error = mock.Mock(side_effect=ValueError("broken"))
-            for name in "receive_batch", "areceive_batch":
-                patch_for(self, raw, name, error)
-            messages._receiver._backoff.reset()
-            threading.Timer(0.05, messages.stop).start()
-
-        self.send(1)
-        with self.assertLogs(LOGGER, "ERROR") as logs:
-            self.assertEqual(len(self.drain(body)), 1)
-        self.assertIn("ValueError: broken", logs.output[0])
-
-    def test_a_message_with_a_false_reply_channel_is_dropped(self):
-        self.layer.send("a", {"reply_channel": "no name"})
-        self.send(1)
-        with self.assertLogs(LOGGER, "ERROR") as logs:
-            self.assertEqual(self.collect(1)[0]["n"], 1)
-        self.assertIn("Dropped a message on a: 'no name'", logs.output[0])
-
-    def test_what_cannot_be_put_back_is_logged(self):
-        self.send(1, 2)
-        error = LayerUnavailable("The store is away.")
-        for name in "put_back", "aput_back":
-            patch_for(
-                self, self.layer.channel_layer, name, mock.Mock(side_effect=error)
-            )
-        with self.assertLogs(LOGGER, "ERROR") as logs:
-            self.collect(1, batch=2)
-        self.assertIn("Cannot put a message back on a: The store is", logs.output[0])
 
     def test_connections_are_cleaned_up_around_each_message(self):
         calls = []

@@ -11,8 +11,8 @@ from django.channels.generic.websockets import WebsocketDemultiplexer
 from django.channels.worker import Worker
 from django.test import TestCase
 
+from .bindings import BindingTests, NoteBinding
 from .models import Label, Note
-from .test_binding import BindingTests, NoteBinding
 
 LOGGER = "django.channels.binding"
 
