@@ -94,9 +94,13 @@ class ChildProcess:
         self._popen.kill()
 
     def close(self):
-        """Release what is open for it; return what it had not begun."""
+        """
+        Release what is open for it.
+
+        Return what it had not begun, and what servers waited for: see Journal.
+        """
         try:
-            return self.journal.rest()
+            return self.journal.rest(), self.journal.awaited()
         finally:
             self.journal.close()
             self.line.close()

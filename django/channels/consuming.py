@@ -92,7 +92,7 @@ class Consuming:
             logger.error(
                 "Could not find match for message on %s! Check your routing.", channel
             )
-            reports.tell_lost(self.channel_layer, [(channel, content)])
+            reports.tell_dropped(self.channel_layer, content)
             return None
         if self.callback:
             self.callback(channel, message)
@@ -197,8 +197,8 @@ class Run:
         message = self.message
         # The consumer of a connect may have asked for it.
         if reports.is_awaited(message.content):
-            reports.following.end(message)
             again = self.comes_again
+            reports.following.end(message, again)
             reports.add_end(outbox, message.channel_layer, message.content, again)
 
     # What becomes of a consumer that raised.

@@ -1,8 +1,9 @@
 """
-What a worker process has fetched and not begun, where its death cannot reach it.
+What a worker process has fetched or begun, where its death cannot reach it.
 
-In: batches, from prefetch.py in the worker process. Out: what is left of them,
-to the supervisor, which puts it back onto the layer.
+In: batches, from prefetch.py in the worker process, and messages whose servers
+wait for their end, from reports.py. Out: what is left of both, to the supervisor,
+which puts back what has not begun, and tells those servers.
 """
 
 import logging
@@ -12,6 +13,7 @@ import os
 import struct
 import tempfile
 import time
+from collections import deque
 
 # Messages of one batch.
 LIMIT = 128
@@ -26,7 +28,15 @@ _HEAD = struct.Struct("=?xxxIQ")
 _HEAD_AT = _BEAT.size
 # The marks of messages that have begun are behind the head, a byte each.
 _MARKS = _HEAD_AT + _HEAD.size
-_BODY = mmap.ALLOCATIONGRANULARITY
+# Behind them, begun messages that are awaited: is there one, its number, and the
+# bytes of the reply channel that follows.
+SLOTS = 256
+_SLOT = struct.Struct("=?qB")
+_SLOT_BYTES = 128
+_SLOTS_AT = 1024
+_BODY = -(-(_SLOTS_AT + SLOTS * _SLOT_BYTES) // mmap.ALLOCATIONGRANULARITY) * (
+    mmap.ALLOCATIONGRANULARITY
+)
 _NO_MARKS = bytes(LIMIT)
 
 logger = logging.getLogger("django.channels.worker")
@@ -52,6 +62,8 @@ class Journal:
         self._map = mmap.mmap(file, _BODY)
         self._size = 0
         self._failed = False
+        # What ended longest ago is written over first.
+        self._free = deque(range(SLOTS))
 
     def fileno(self):
         """Return the descriptor."""
@@ -102,6 +114,44 @@ class Journal:
         pairs = marshal.loads(os.pread(self._file, size, _BODY))
         marks = self._map[_MARKS : _MARKS + count]
         return [pair for pair, mark in zip(pairs, marks) if not mark]
+
+    def await_end(self, reply_channel, order):
+        """
+        Note that a server waits for the end of a message; return its slot.
+
+        Return None if there is none left.
+        """
+        try:
+            slot = self._free.popleft()
+        except IndexError:
+            return None
+        at, name = _SLOTS_AT + slot * _SLOT_BYTES, reply_channel.encode("ascii")
+        _SLOT.pack_into(self._map, at, False, order, len(name))
+        self._map[at + _SLOT.size : at + _SLOT.size + len(name)] = name
+        # Only now does it count.
+        self._map[at] = True
+        return slot
+
+    def end(self, slot, comes_again=False):
+        """
+        Note that the message of a slot has ended.
+
+        It still is one of awaited(), as the server may not have heard of it yet,
+        unless it comes again.
+        """
+        if comes_again:
+            self._map[_SLOTS_AT + slot * _SLOT_BYTES] = False
+        self._free.append(slot)
+
+    def awaited(self):
+        """Return (reply channel, order) of messages that begun, and ended lately."""
+        found = []
+        for at in range(_SLOTS_AT, _SLOTS_AT + SLOTS * _SLOT_BYTES, _SLOT_BYTES):
+            is_valid, order, size = _SLOT.unpack_from(self._map, at)
+            if is_valid:
+                name = self._map[at + _SLOT.size : at + _SLOT.size + size]
+                found.append((name.decode("ascii"), order))
+        return found
 
     def close(self):
         """Close the file; its content goes with the last process that has it."""

@@ -15,6 +15,8 @@ from django.channels.limits import get_limits
 
 # How often in the server's time limit it hears that a message takes long.
 REPORTS_IN_TIME = 4
+# What counts as that limit where there is none.
+IDLE_SECONDS = 60
 
 logger = logging.getLogger("django.channels.worker")
 
@@ -31,42 +33,49 @@ def add_end(outbox, channel_layer, content, comes_again=False):
     With ``comes_again``, it hears that the message has not.
     """
     if is_awaited(content):
-        outbox.add(
-            channel_layer, content["reply_channel"], _report(content, comes_again)
-        )
+        report = _report(content["order"], comes_again)
+        outbox.add(channel_layer, content["reply_channel"], report)
 
 
-def tell_lost(channel_layer, pairs):
-    """Have servers hear that nobody consumes these (channel, content) any more."""
-    lost = [
-        (content["reply_channel"], _report(content))
-        for _, content in pairs
-        if is_awaited(content)
-    ]
-    errors = channel_layer.send_batch(lost) if lost else ()
-    for error in filter(None, errors):
-        logger.warning("Cannot tell a server that a message is lost: %s", error)
+def tell_dropped(channel_layer, content):
+    """Have the server of a message, if it waits, hear that nobody consumes it."""
+    if is_awaited(content):
+        tell_lost(channel_layer, [(content["reply_channel"], content["order"])])
 
 
-def _report(content, goes_on=False):
+def tell_lost(channel_layer, awaited):
+    """Have servers hear that nobody consumes these (reply channel, order) any more."""
+    reports = [(name, _report(order)) for name, order in awaited]
+    try:
+        errors = channel_layer.send_batch(reports) if reports else []
+    except Exception as error:
+        errors = [error]
+    if errors := [error for error in errors if error is not None]:
+        logger.warning("Servers wait for messages that are lost: %s", errors[0])
+
+
+def _report(order, goes_on=False):
     kind = "websocket.consuming" if goes_on else "websocket.consumed"
-    return {"type": kind, "order": content["order"]}
+    return {"type": kind, "order": order}
 
 
 class Following:
     """
-    Tells servers of messages that take long, in a thread that starts with it.
+    The messages that are consumed here and whose servers wait for the end.
 
-    So that they do not count as lost.
+    A thread that starts with them tells the servers of those that take long, so
+    that they do not count as lost. ``journal`` is a Journal, if a supervisor is to
+    tell the servers if this process dies.
     """
 
     def __init__(self):
+        self.journal = None
         self._reset()
 
     def _reset(self):
         self._pid = os.getpid()
         self._changed = threading.Condition(threading.Lock())
-        # {id of a message: (message, since when)}
+        # {id of a message: (message, since when, slot in the journal)}
         self._running = {}
         self._thread = None
 
@@ -75,41 +84,48 @@ class Following:
         if not is_awaited(message.content):
             return
         if self._pid != os.getpid():
-            # After a fork, the thread is the parent's.
+            # After a fork, thread and journal are the parent's.
+            self.journal = None
             self._reset()
-        if get_limits()["WEBSOCKET_ORDER_SECONDS"] is None:
-            return
         with self._changed:
-            self._running[id(message)] = message, time.monotonic()
+            slot = None
+            if self.journal is not None:
+                name = message.reply_channel.name
+                slot = self.journal.await_end(name, message["order"])
+            self._running[id(message)] = message, time.monotonic(), slot
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._run, name="channels-reports", daemon=True
                 )
                 self._thread.start()
 
-    def end(self, message):
+    def end(self, message, comes_again=False):
         """Follow a message no longer."""
         with self._changed:
-            self._running.pop(id(message), None)
+            _, _, slot = self._running.pop(id(message), (None, None, None))
+            if slot is not None:
+                self.journal.end(slot, comes_again)
 
     def _run(self):
-        seconds = get_limits()["WEBSOCKET_ORDER_SECONDS"] / REPORTS_IN_TIME
+        seconds = get_limits()["WEBSOCKET_ORDER_SECONDS"]
+        # Where nothing counts as lost, it only looks whether it is needed.
+        interval = (seconds or IDLE_SECONDS) / REPORTS_IN_TIME
         while True:
             with self._changed:
-                self._changed.wait(seconds)
+                self._changed.wait(interval)
                 if not self._running:
                     self._thread = None
                     return
-                late = time.monotonic() - seconds / 2
-                messages = [m for m, since in self._running.values() if since < late]
-            for message in messages:
-                self._tell(message)
+                late = time.monotonic() - interval / 2
+                running = list(self._running.values())
+            for message, since, _ in running if seconds else ():
+                if since < late:
+                    self._tell(message)
 
     def _tell(self, message):
         try:
-            message.channel_layer.send(
-                message.reply_channel.name, _report(message.content, goes_on=True)
-            )
+            report = _report(message["order"], goes_on=True)
+            message.channel_layer.send(message.reply_channel.name, report)
         except Exception as error:
             logger.warning(
                 "Cannot tell a server that a message on %s takes long: %s",

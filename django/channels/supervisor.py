@@ -12,6 +12,7 @@ import signal
 import socket
 import time
 
+from django.channels import reports
 from django.channels.childprocess import ChildProcess
 from django.channels.workerprocess import describe_exit
 
@@ -202,7 +203,9 @@ class Supervisor:
         self._processes.remove(process)
         with contextlib.suppress(KeyError):
             self._selector.unregister(process.line)
-        self._put_back(process.close())
+        rest, awaited = process.close()
+        self._put_back(rest)
+        reports.tell_lost(self._layer, awaited)
         code, place = process.poll(), process.place
         if process.is_ending and code != 0 and process.is_ready:
             self._is_clean = False

@@ -13,6 +13,7 @@ import socket
 import threading
 
 from django.channels.journal import Journal
+from django.channels.reports import following
 
 # The variable: the descriptors of the line to the supervisor and of the journal.
 VARIABLE = "DJANGO_CHANNELS_WORKER"
@@ -50,6 +51,7 @@ class WorkerProcess:
             os.set_inheritable(descriptor, False)
         self._line = socket.socket(fileno=line)
         self.journal = Journal(file)
+        following.journal = self.journal
         self._group = None
         self._is_overdue = False
 
@@ -64,6 +66,7 @@ class WorkerProcess:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *args: group.end())
+        group.wake_on_signals()
         # The supervisor aborts a process in which no thread can move.
         faulthandler.enable()
         threading.Thread(target=self._listen, daemon=True).start()

@@ -1,7 +1,7 @@
 import os
 
 from django.channels import journal as journal_module
-from django.channels.journal import KEPT_BYTES, LIMIT, Journal, create_file
+from django.channels.journal import KEPT_BYTES, LIMIT, SLOTS, Journal, create_file
 from django.test import SimpleTestCase
 
 from .utils import patch_for
@@ -87,3 +87,24 @@ class JournalTests(SimpleTestCase):
         self.journal.beat()
         self.assertGreaterEqual(self.other.last_beat(), first)
         self.assertGreater(first, 0)
+
+    def test_another_process_sees_what_is_awaited(self):
+        self.assertEqual(self.other.awaited(), [])
+        self.journal.record(PAIRS)
+        name = "interface.reply.x!y".ljust(99, "z")
+        slots = [self.journal.await_end(name, order) for order in (0, 7, 2**40)]
+        self.assertEqual(self.other.awaited(), [(name, 0), (name, 7), (name, 2**40)])
+        self.assertEqual(self.other.rest(), PAIRS)
+        self.journal.end(slots[1], comes_again=True)
+        self.assertEqual(self.other.awaited(), [(name, 0), (name, 2**40)])
+
+    def test_what_has_ended_is_forgotten_when_there_is_no_other_room(self):
+        slots = [self.journal.await_end("a!b", order) for order in range(SLOTS)]
+        self.assertIsNone(self.journal.await_end("a!b", SLOTS))
+        for order in (5, 3):
+            self.journal.end(slots[order])
+        self.assertIn(("a!b", 5), self.other.awaited())
+        self.journal.await_end("a!c", 0)
+        self.assertNotIn(("a!b", 5), self.other.awaited())
+        self.assertIn(("a!b", 3), self.other.awaited())
+        self.assertEqual(len(self.other.awaited()), SLOTS)

@@ -1,5 +1,9 @@
+import threading
+from types import SimpleNamespace
+
 from django.channels import Channel, Message, reports, route
 from django.channels.exceptions import ConsumeLater, DenyConnection, LayerUnavailable
+from django.channels.journal import Journal, create_file
 from django.channels.ordering import enforce_ordering
 from django.channels.sessions import enforce_ordering as historic_enforce_ordering
 from django.channels.worker import Worker
@@ -193,15 +197,50 @@ class ReportTests(OrderingTestCase):
 
     def test_messages_of_dead_processes_are_reported(self):
         self.layer = make_layer()
-        message = socket_message(self.layer, **WAITED_FOR)
-        pairs = [("x", {}), ("websocket.receive", message.content)]
-        reports.tell_lost(self.layer, pairs)
+        reports.tell_lost(self.layer, [(REPLY_CHANNEL, 5)])
         self.assertEqual(self.replies(), [CONSUMED])
-        reports.tell_lost(self.layer, [("x", {})])
-        self.layer = make_layer(capacity=1)
-        with self.assertLogs("django.channels.worker", "WARNING") as logs:
-            reports.tell_lost(self.layer, pairs * 2)
-        self.assertIn("Cannot tell a server that a message is lost", logs.output[0])
+        reports.tell_lost(self.layer, [])
+        for layer in (make_layer(capacity=1), SimpleNamespace()):
+            with self.subTest(layer=layer):
+                with self.assertLogs("django.channels.worker", "WARNING") as logs:
+                    reports.tell_lost(layer, [(REPLY_CHANNEL, 5)] * 2)
+                self.assertEqual(len(logs.output), 1)
+                self.assertIn("Servers wait for messages that are lost", logs.output[0])
+
+    def test_a_journal_has_what_servers_wait_for(self):
+        following = reports.Following()
+        following.journal = Journal(create_file())
+        self.addCleanup(following.journal.close)
+        patch_for(self, reports, "following", following)
+        found = []
+
+        def consumer(message):
+            found.extend(following.journal.awaited())
+
+        def later(message):
+            raise ConsumeLater
+
+        self.consume(consumer)
+        self.assertEqual(found, [(REPLY_CHANNEL, 5)])
+        # The report may be on its way.
+        self.assertEqual(following.journal.awaited(), found)
+        self.layer = make_layer([route("websocket.receive", later)])
+        self.consume(later, content={**WAITED_FOR, "order": 6})
+        self.assertEqual(following.journal.awaited(), found)
+
+
+class Noting(threading.Condition):
+    """A condition that tells how often somebody has waited."""
+
+    def __init__(self, note):
+        super().__init__(threading.Lock())
+        self._turns = 0
+        self._note = note
+
+    def wait(self, timeout=None):
+        self._turns += 1
+        self._note(self._turns)
+        return super().wait(timeout)
 
 
 @override_settings(CHANNEL_LIMITS={"WEBSOCKET_ORDER_SECONDS": 0.04})
@@ -236,10 +275,17 @@ class FollowingTests(OrderingTestCase):
             self.consume(consumer)
         self.assertIn("takes long: The store is away.", logs.output[0])
 
-    def test_without_a_limit_nothing_is_followed(self):
+    def test_without_a_limit_nothing_is_reported_meanwhile(self):
+        patch_for(self, reports, "IDLE_SECONDS", 0.004)
+        done = threading.Event()
+        condition = Noting(lambda turns: turns == 3 and done.set())
+        reports.following._changed = condition
+
+        def consumer(message):
+            self.assertIs(done.wait(TIMEOUT), True)
+
         with override_settings(CHANNEL_LIMITS={"WEBSOCKET_ORDER_SECONDS": None}):
-            self.assertEqual(self.consume(lambda message: None), [CONSUMED])
-        self.assertIsNone(reports.following._thread)
+            self.assertEqual(self.consume(consumer), [CONSUMED])
 
     def test_what_nobody_waits_for_is_not_followed(self):
         self.consume(lambda message: None, content={"order": 5})
