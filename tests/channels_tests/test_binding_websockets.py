@@ -9,10 +9,13 @@ from django.channels import Channel, route_class
 from django.channels.binding.websockets import WebsocketBinding
 from django.channels.generic.websockets import WebsocketDemultiplexer
 from django.channels.worker import Worker
+from django.conf import settings
+from django.contrib.auth.models import User
 from django.test import TestCase
 
 from .bindings import BindingTests, NoteBinding
 from .models import Label, Note
+from .utils import patch_for
 
 LOGGER = "django.channels.binding"
 
@@ -41,7 +44,7 @@ class InboundTests(BindingTests, TestCase):
 
     def setUp(self):
         super().setUp()
-        NoteBinding.consumer.channel_session_user = False
+        patch_for(self, NoteBinding.consumer, "channel_session_user", False)
         self.layer.routing = [route_class(Demultiplexer)]
         self.worker = Worker(self.layer)
         self.reply_channel = self.layer.new_channel("reply?")
@@ -240,3 +243,45 @@ class InboundTests(BindingTests, TestCase):
                 UserBinding.trigger_inbound(message, content={"action": "create"})
             self.assertEqual(str(users.pop()), expected)
             message = mock.Mock(spec=["channel", "get"], channel=message.channel)
+
+
+class UserDemultiplexer(WebsocketDemultiplexer):
+    http_user = True
+    consumers = {"notes": NoteBinding.consumer}
+
+
+class LoginTests(BindingTests, TestCase):
+    """Who is asked about is who is logged in, on every message of a socket."""
+
+    def setUp(self):
+        super().setUp()
+        patch_for(self, NoteBinding.consumer, "channel_session_user", True)
+        self.layer.routing = [route_class(UserDemultiplexer)]
+        self.user = User.objects.create_user("ada")
+        self.client.force_login(self.user)
+
+    def ask(self, **headers):
+        """Connect and ask for a note; return the users that were asked about."""
+        users = []
+
+        def has_permission(binding, user, action, pk):
+            users.append((user.get_username(), user.is_authenticated))
+            return True
+
+        worker = Worker(self.layer)
+        message = {"reply_channel": self.layer.new_channel("reply?"), "path": "/p/"}
+        pairs = [[name.encode(), value.encode()] for name, value in headers.items()]
+        frame = {"stream": "notes", "payload": {"action": "create", "data": {}}}
+        frame["payload"]["data"] = {"room": "a"}
+        with mock.patch.object(NoteBinding, "has_permission", has_permission):
+            worker.consume("websocket.connect", {**message, "headers": pairs})
+            worker.consume("websocket.receive", {**message, "text": json.dumps(frame)})
+        return users
+
+    def test_a_login_of_the_browser_is_known_to_the_binding(self):
+        key = self.client.cookies[settings.SESSION_COOKIE_NAME].value
+        users = self.ask(cookie=f"{settings.SESSION_COOKIE_NAME}={key}")
+        self.assertEqual(users, [("ada", True)])
+
+    def test_nobody_is_known_without_a_login(self):
+        self.assertEqual(self.ask(), [("", False)])
