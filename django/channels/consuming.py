@@ -17,6 +17,7 @@ from django.channels.exceptions import ChannelSocketException, ConsumeLater
 from django.channels.message import Message
 from django.channels.outbox import Outbox
 from django.channels.signals import consumer_finished, consumer_started
+from django.db import close_old_connections
 
 # Seconds before a message whose consumer raised ConsumeLater is sent again.
 RETRY_DELAY_SECONDS = 0.05
@@ -43,7 +44,11 @@ class Consuming:
         """
         try:
             if (run := self._find(channel, content)) is not None:
-                call = async_to_sync(run.acall) if _is_async(run.consumer) else run.call
+                call = (
+                    async_to_sync(run.acall_alone)
+                    if _is_async(run.consumer)
+                    else run.call
+                )
                 call()
         except BaseException as error:
             self._report(error, channel, content)
@@ -52,7 +57,11 @@ class Consuming:
         """See consume(). Other consumers run in a thread of asgiref's."""
         try:
             if (run := self._find(channel, content)) is not None:
-                call = run.acall if _is_async(run.consumer) else sync_to_async(run.call)
+                call = (
+                    run.acall_alone
+                    if _is_async(run.consumer)
+                    else sync_to_async(run.call)
+                )
                 await call()
         except BaseException as error:
             self._report(error, channel, content)
@@ -140,6 +149,8 @@ class Run:
     def call(self):
         """Run the consumer in this thread, and send what it sent."""
         sender = type(self.worker)
+        # Connections that broke meanwhile, or that CONN_MAX_AGE ends.
+        close_old_connections()
         reports.following.begin(self.message)
         try:
             consumer_started.send(sender=sender, environ={})
@@ -151,7 +162,10 @@ class Run:
             if outbox:
                 self.worker.sender.send(outbox, delay)
         finally:
-            consumer_finished.send(sender=sender, **self._end)
+            try:
+                consumer_finished.send(sender=sender, **self._end)
+            finally:
+                close_old_connections()
 
     def _call(self):
         outbox = Outbox()
@@ -166,8 +180,20 @@ class Run:
             )
         return outbox
 
+    async def acall_alone(self):
+        """See acall(). The database is used where asgiref has it used."""
+        await sync_to_async(close_old_connections)()
+        try:
+            await self.acall()
+        finally:
+            await sync_to_async(close_old_connections)()
+
     async def acall(self):
-        """See call(). The consumer is a coroutine function."""
+        """
+        See call(). The consumer is a coroutine function.
+
+        The caller looks after connections to databases.
+        """
         sender = type(self.worker)
         reports.following.begin(self.message)
         try:

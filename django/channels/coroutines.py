@@ -11,6 +11,8 @@ import threading
 import time
 from collections import deque
 
+from django.channels.synccode import SyncCode
+
 # Consumers that run at a time; more wait for one of them to end.
 RUNNING_CONSUMERS = 256
 
@@ -21,7 +23,9 @@ class ConsumerLoop:
     """
     An event loop in a daemon thread, which starts with the first coroutine.
 
-    ``limit`` coroutines run at a time, RUNNING_CONSUMERS if it is None.
+    ``limit`` coroutines run at a time, RUNNING_CONSUMERS if it is None. Their
+    synchronous code runs where ``choose_thread()`` says, see SyncCode; by default
+    in one more thread.
     """
 
     def __init__(self, limit=None):
@@ -33,6 +37,8 @@ class ConsumerLoop:
         self._starting = 0
         self._loop = None
         self._thread = None
+        self._executor = None
+        self.choose_thread = self.get_own_thread
 
     @property
     def is_full(self):
@@ -91,9 +97,19 @@ class ConsumerLoop:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+        if self._executor is not None:
+            self._executor.shutdown()
         with self._lock:
-            self._loop = self._thread = None
+            self._loop = self._thread = self._executor = None
         return ended
+
+    def get_own_thread(self):
+        """Return the function that has one more thread do something."""
+        if self._executor is None:
+            self._executor = concurrent.futures.ThreadPoolExecutor(
+                1, "channels-coroutines-sync"
+            )
+        return self._executor.submit
 
     def _start_locked(self):
         self._loop = asyncio.new_event_loop()
@@ -109,7 +125,7 @@ class ConsumerLoop:
     # On the loop.
 
     def _begin(self, function, label, future):
-        task = self._loop.create_task(function())
+        task = self._loop.create_task(self._run(function))
         with self._lock:
             self._starting -= 1
             self._running[task] = time.monotonic(), label
@@ -125,6 +141,10 @@ class ConsumerLoop:
         future.set_result(None)
         if following is not None:
             self._begin(*following)
+
+    async def _run(self, function):
+        async with SyncCode(self.choose_thread):
+            await function()
 
     async def _finish(self, timeout):
         loop = asyncio.get_running_loop()

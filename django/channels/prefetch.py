@@ -1,11 +1,12 @@
 """
 What the workers of one process have fetched and not begun.
 
-In: batches of the layer. Out: one message at a time, to the threads of worker.py.
-A thread that finds nothing here fetches for all of them, so that a message that
-comes alone passes no other thread.
+In: batches of the layer, and jobs of coroutines. Out: one message or job at a time,
+to the threads of worker.py. A thread that finds nothing here fetches for all of
+them, so that a message that comes alone passes no other thread.
 """
 
+import asyncio
 import logging
 import threading
 import time
@@ -13,6 +14,7 @@ from collections import deque
 
 from django.channels.journal import LIMIT
 from django.channels.receiving import RECEIVE_SECONDS, Receiver
+from django.channels.synccode import Job
 
 # Messages that are fetched together at the most.
 FETCHED_MESSAGES = 100
@@ -52,28 +54,71 @@ class Prefetch:
         self._recorded = 0
         self._expires = 0
         self._waits_since = 0
-        self._is_fetching = False
-        self._is_stopped = False
+        # The jobs of each thread, and the threads that have none.
+        self._jobs = [deque() for _ in range(threads)]
+        self._idle = set()
+        # The thread that waits for the layer, and is a job about to end its wait?
+        self._fetcher = None
+        self._is_waking = False
+        self._is_stopped = self._is_ended = False
         # Seconds that a run takes: a guess that fetches one message for each
         # thread, until more is known.
         self._run_seconds = FETCHED_SECONDS
         self.async_channels = set()
 
-    def next(self):
-        """Wait for a message; return (channel, content), or None after stop()."""
+    def next(self, place=0):
+        """
+        Wait for a message; return (channel, content), or None after end().
+
+        (None, function) is a job of a coroutine instead: a function to call.
+        ``place`` is the thread's number among ``threads``.
+        """
+        jobs = self._jobs[place]
         while True:
             with self._changed:
-                while self._is_fetching and not (self._messages or self._is_stopped):
-                    self._changed.wait()
-                if self._is_stopped:
+                if jobs:
+                    return None, jobs.popleft().run
+                if self._is_ended:
                     return None
                 if self._messages:
                     if (pair := self._begin_locked()) is not None:
                         return pair
                     continue
-                self._is_fetching = True
+                if self._is_stopped or self._fetcher is not None:
+                    self._idle.add(place)
+                    self._changed.wait()
+                    self._idle.discard(place)
+                    continue
+                self._fetcher = place
             if (pair := self._fetch()) is not None:
                 return pair
+
+    def choose_thread(self):
+        """
+        Choose a thread for the jobs of a coroutine, which calls this.
+
+        Return a function like Executor.submit().
+        """
+        with self._changed:
+            place = self._fetcher
+            if place is None:
+                place = min(range(len(self._jobs)), key=lambda n: len(self._jobs[n]))
+            # Best is one that has nothing to do at all.
+            place = min(self._idle, default=place)
+
+        def submit(function, *args):
+            job = Job(function, args)
+            with self._changed:
+                self._jobs[place].append(job)
+                if place in self._idle:
+                    self._changed.notify_all()
+                is_to_wake = self._fetcher == place and not self._is_waking
+                self._is_waking |= is_to_wake
+            if is_to_wake:
+                self._waking = asyncio.ensure_future(self._receiver.awake())
+            return job.future
+
+        return submit
 
     def note_run(self, seconds):
         """Take into account how long a run took."""
@@ -91,13 +136,18 @@ class Prefetch:
         self.give_back(pairs)
 
     def stop(self):
-        """Have next() return None, and put back what waits here."""
+        """Fetch nothing more, and put back what waits here. Jobs are still done."""
         with self._changed:
             self._is_stopped = True
             pairs = self._drain_locked()
-            self._changed.notify_all()
         self._receiver.stop()
         self.give_back(pairs)
+
+    def end(self):
+        """Have next() return None when the jobs that wait are done."""
+        with self._changed:
+            self._is_stopped = self._is_ended = True
+            self._changed.notify_all()
 
     def close(self):
         """Give up what the layer has for it, once every next() has returned."""
@@ -110,7 +160,8 @@ class Prefetch:
             pairs = self._receive()
         finally:
             with self._changed:
-                self._is_fetching = False
+                self._fetcher = None
+                self._is_waking = False
                 back = pairs if self._is_stopped else []
                 if pairs and not back:
                     first, *rest = pairs

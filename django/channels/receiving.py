@@ -109,6 +109,13 @@ class Receiver:
         # interrupts may hold. Neither may the layer be called from here.
         _thread.start_new_thread(self._wake, ())
 
+    async def awake(self):
+        """End the wait of one receive(), now or in a moment."""
+        try:
+            await self.channel_layer.asend(self._wake_channel, {})
+        except Exception as error:
+            self._log_fault(error)
+
     def pause(self, seconds):
         """Wait for some seconds, or until stop()."""
         concurrent.futures.wait([self._stopping], seconds)

@@ -1,6 +1,5 @@
-"""Signals of workers and layers, and what Django itself connects to them."""
+"""Signals of workers and layers."""
 
-from django.db import close_old_connections
 from django.dispatch import Signal
 
 # Sent before a consumer runs. Provides: environ (an empty dict).
@@ -19,8 +18,3 @@ layer_gap = Signal()
 # Sent when messages of a consumer could not be delivered. The sender is Outbox.
 # Provides: channel_layer and names, the channel or group of each message.
 messages_dropped = Signal()
-
-# A thread that ran a consumer keeps no connection that CONN_MAX_AGE ended, and
-# does not start the next one with a connection that broke meanwhile.
-consumer_started.connect(close_old_connections)
-consumer_finished.connect(close_old_connections)

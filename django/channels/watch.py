@@ -159,7 +159,7 @@ class Watch:
         if place.worker.job is not job:
             # It has ended meanwhile.
             return
-        _log_overdue(f"A consumer for a message on {job[1]}", self._time_limit, frame)
+        _log_overdue(_describe(job), self._time_limit, frame)
         self._overdue.append(place.thread)
         # Its thread ends when it does; nobody waits for that.
         place.worker.termed = True
@@ -179,7 +179,7 @@ class Watch:
         self._cancelled = {t: d for t, d in self._cancelled.items() if t in running}
         if any(now >= until for until in self._cancelled.values()):
             frame = sys._current_frames().get(coroutines.ident)
-            _log_overdue("The loop of coroutines", CANCEL_SECONDS, frame)
+            _log_overdue("the loop of coroutines", CANCEL_SECONDS, frame)
             self._cancelled = dict.fromkeys(self._cancelled, now + self._time_limit)
             self._overdue.append(coroutines)
             self._tell()
@@ -191,9 +191,18 @@ class Watch:
 
 def _log_overdue(what, seconds, frame):
     stack = "".join(traceback.format_stack(frame)) if frame else "(nothing)"
-    logger.error("%s runs for more than %s s. It is at:\n%s", what, seconds, stack)
+    logger.error(
+        "More than %s s: %s runs too long. It is at:\n%s", seconds, what, stack
+    )
 
 
 def _log_cut(place):
     if (job := place.worker.job) is not None:
-        logger.error("Cut off a consumer for a message on %s: no time left.", job[1])
+        logger.error("Cut off %s: no time left.", _describe(job))
+
+
+def _describe(job):
+    """Return in some words what a thread does."""
+    if job[1] is None:
+        return "the synchronous code of a coroutine"
+    return f"a consumer for a message on {job[1]}"

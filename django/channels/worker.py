@@ -7,10 +7,11 @@ connection's lane. Out: runs of consumers, see consuming.py.
 
 import _thread
 import logging
-import queue
 import signal
+import socket
 import threading
 import time
+from contextlib import suppress
 from fnmatch import fnmatchcase
 
 from django.channels.consuming import Consuming
@@ -60,7 +61,10 @@ class Worker(Consuming):
         self.coroutines = ConsumerLoop()
         # Whether run() is to return, or has.
         self.termed = False
-        # (since when, on which channel) a consumer runs, None in between.
+        # Its number among those that share ``prefetch``.
+        self.place = 0
+        # (since when, on which channel) a consumer runs, None in between. Without
+        # a channel it is the synchronous code of a coroutine.
         self.job = None
 
     @property
@@ -100,6 +104,7 @@ class Worker(Consuming):
         self.termed = True
         if self.prefetch is not None:
             self.prefetch.stop()
+            self.prefetch.end()
 
     def run(self):
         """
@@ -126,14 +131,16 @@ class Worker(Consuming):
 
     def _run(self):
         take, note, now = self.prefetch.next, self.prefetch.note_run, time.monotonic
-        while not self.termed and (pair := take()) is not None:
+        while (pair := take(self.place)) is not None:
+            channel, content = pair
             began = now()
-            self.job = began, pair[0]
+            self.job = began, channel
             try:
-                self.begin(*pair)
+                content() if channel is None else self.begin(channel, content)
             finally:
                 self.job = None
-            note(now() - began)
+            if channel is not None:
+                note(now() - began)
 
     def get_channels(self):
         """Return the names in the routing that this worker takes."""
@@ -168,10 +175,13 @@ class WorkerGroup:
         self.prefetch = Prefetch(
             channel_layer, channels, n_threads, journal, self.coroutines
         )
-        self.workers = [self._make_worker() for _ in range(n_threads)]
+        self.coroutines.choose_thread = self.prefetch.choose_thread
+        self.workers = [self._make_worker(number) for number in range(n_threads)]
         self._watch = Watch(self, journal, time_limit, on_overdue)
-        # Unlike an Event, it can be put to while a signal interrupts the get.
-        self._stopped = queue.SimpleQueue()
+        self._is_ending = False
+        # What wakes wait(): end(), and signals even before Python handles them.
+        self._waking, self._woken = socket.socketpair()
+        self._waking.setblocking(False)
 
     @property
     def threads(self):
@@ -199,7 +209,12 @@ class WorkerGroup:
         for worker in self.workers:
             worker.termed = True
         self.prefetch.stop()
-        done = self._watch.stop(left)
+        done = self.coroutines.stop(left())
+        # Until then, coroutines had the threads do what is synchronous.
+        self.prefetch.end()
+        done &= self._watch.stop(left)
+        # One of them may have begun a coroutine in the last moment.
+        self.coroutines.choose_thread = self.coroutines.get_own_thread
         done &= self.coroutines.stop(left())
         done &= self.sender.stop(max(SENDING_SECONDS, left()))
         if done:
@@ -210,10 +225,18 @@ class WorkerGroup:
         """Have SIGTERM and SIGINT end run(). Call it on the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *args: self.end())
+        self.wake_on_signals()
+
+    def wake_on_signals(self):
+        """Have handlers of signals called while run() waits on the main thread."""
+        # One that comes as the wait begins would find nobody awake otherwise.
+        signal.set_wakeup_fd(self._waking.fileno(), warn_on_full_buffer=False)
 
     def end(self):
         """Have run() stop and return. A signal handler may call it."""
-        self._stopped.put(None)
+        self._is_ending = True
+        with suppress(BlockingIOError):
+            self._waking.send(b"\0")
 
     def run(self, timeout):
         """
@@ -226,17 +249,19 @@ class WorkerGroup:
 
     def wait(self, timeout):
         """See run(). The group was started before."""
-        self._stopped.get()
+        while not self._is_ending:
+            self._woken.recv(4096)
         return self.stop(timeout)
 
     def replace(self, worker):
         """Return another worker in the place of one."""
         index = self.workers.index(worker)
-        self.workers[index] = self._make_worker()
+        self.workers[index] = self._make_worker(index)
         return self.workers[index]
 
-    def _make_worker(self):
+    def _make_worker(self, place=0):
         worker = Worker(self.channel_layer, **self._options)
+        worker.place = place
         worker.prefetch = self.prefetch
         worker.sender = self.sender
         worker.coroutines = self.coroutines

@@ -5,11 +5,11 @@ import threading
 from concurrent.futures import Future
 from functools import partial
 
-from asgiref.sync import markcoroutinefunction
+from asgiref.sync import markcoroutinefunction, sync_to_async
 
 from django.channels import Channel
 from django.channels import coroutines as coroutines_module
-from django.channels import route, signals
+from django.channels import route, signals, synccode
 from django.channels.coroutines import ConsumerLoop
 from django.channels.exceptions import ConsumeLater, DenyConnection
 from django.channels.interface.dispatch import LaneDispatcher
@@ -205,6 +205,98 @@ class GroupTests(SimpleTestCase):
         with self.assertLogs("django.channels.worker", "ERROR") as logs:
             self.assertIs(group.stop(0.05), False)
         self.assertIn("Cut off consumer channels_tests.test_coroutines.Gate", str(logs))
+
+
+class SyncCodeTests(SimpleTestCase):
+    """What coroutines do with the database needs no more threads."""
+
+    def setUp(self):
+        self.threads, self.closings = [], []
+        patch_for(self, synccode, "close_old_connections", self.note_closing)
+
+    def note_closing(self):
+        self.closings.append(threading.get_ident())
+
+    def note_thread(self):
+        self.threads.append(threading.get_ident())
+
+    async def consumer(self, message):
+        await sync_to_async(self.note_thread)()
+        await asyncio.sleep(0)
+        await sync_to_async(self.note_thread)()
+        Channel("results", channel_layer=self.layer).send({})
+
+    def start(self, n_threads, *routing):
+        routes = [route("a", self.consumer), *routing]
+        self.layer = make_layer(routes, layer_class=SpanningLayer)
+        group = WorkerGroup(self.layer, n_threads=n_threads)
+        group.start()
+        self.addCleanup(group.stop, TIMEOUT)
+        return group
+
+    def wait_for_results(self, count):
+        for _ in range(count):
+            pair = self.layer.receive(["results"], block=True, timeout=TIMEOUT)
+            self.assertEqual(pair, ("results", {}))
+
+    def test_it_runs_in_the_threads_of_the_workers(self):
+        for n_threads in 1, 3:
+            with self.subTest(n_threads=n_threads):
+                self.threads.clear()
+                group = self.start(n_threads)
+                for _ in range(50):
+                    self.layer.send("a", {})
+                self.wait_for_results(50)
+                idents = {thread.ident for thread in group.threads}
+                self.assertEqual(len(self.threads), 100)
+                self.assertLessEqual(set(self.threads), idents)
+                self.assertIs(group.stop(TIMEOUT), True)
+
+    def test_one_coroutine_has_one_thread_with_clean_connections(self):
+        group = self.start(3)
+        self.layer.send("a", {})
+        self.wait_for_results(1)
+        self.assertIs(group.stop(TIMEOUT), True)
+        self.assertEqual(len(set(self.threads)), 1)
+        self.assertEqual(self.closings, self.threads)
+
+    def test_without_any_no_connection_is_touched(self):
+        group = self.start(1, route("b", echo))
+        self.layer.send("b", {"n": 1})
+        self.layer.receive(["results"], block=True, timeout=TIMEOUT)
+        self.assertIs(group.stop(TIMEOUT), True)
+        self.assertEqual(self.closings, [])
+
+    def test_it_is_done_while_the_group_stops(self):
+        begun, go_on = threading.Event(), Future()
+        self.addCleanup(lambda: go_on.done() or go_on.set_result(None))
+
+        async def slow(message):
+            begun.set()
+            await asyncio.wrap_future(go_on)
+            await self.consumer(message)
+
+        group = self.start(2, route("slow", slow))
+        self.layer.send("slow", {})
+        self.assertTrue(begun.wait(TIMEOUT))
+        done = []
+        stopping = threading.Thread(target=lambda: done.append(group.stop(TIMEOUT)))
+        stopping.start()
+        go_on.set_result(None)
+        stopping.join()
+        self.assertEqual(done, [True])
+        self.wait_for_results(1)
+
+    def test_what_it_raises_comes_to_the_coroutine(self):
+        async def fail(message):
+            try:
+                await sync_to_async(int)("x")
+            except ValueError:
+                Channel("results", channel_layer=self.layer).send({})
+
+        self.start(1, route("fail", fail))
+        self.layer.send("fail", {})
+        self.wait_for_results(1)
 
 
 class LaneTests(SimpleTestCase):

@@ -23,6 +23,7 @@ class PrefetchTests(SimpleTestCase):
             for _ in range(100):
                 prefetch.note_run(0)
         self.addCleanup(prefetch.close)
+        self.addCleanup(prefetch.end)
         self.addCleanup(prefetch.stop)
         return prefetch
 
@@ -68,19 +69,21 @@ class PrefetchTests(SimpleTestCase):
         prefetch.next()
         self.assertEqual(self.left(), [])
         prefetch.stop()
-        self.assertIsNone(prefetch.next())
         self.assertEqual(self.left(), [1, 2, 3, 4])
+        prefetch.end()
+        self.assertIsNone(prefetch.next())
 
     def test_stopping_ends_every_wait(self):
         prefetch = self.make(threads=3)
         ended = []
         threads = [
-            threading.Thread(target=lambda: ended.append(prefetch.next()))
-            for _ in range(3)
+            threading.Thread(target=lambda n=n: ended.append(prefetch.next(n)))
+            for n in range(3)
         ]
         for thread in threads:
             thread.start()
         prefetch.stop()
+        prefetch.end()
         for thread in threads:
             thread.join(TIMEOUT)
         self.assertEqual(ended, [None] * 3)

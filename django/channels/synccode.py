@@ -1,0 +1,69 @@
+"""
+In which thread the synchronous code of a coroutine runs.
+
+In: calls of sync_to_async() within a consumer, by Django's database layer mostly.
+Out: calls in one thread, which has its connections cleaned before and after.
+"""
+
+from concurrent.futures import Future
+
+from asgiref.sync import SyncToAsync, ThreadSensitiveContext
+
+from django.db import close_old_connections
+
+
+class SyncCode:
+    """
+    Has all synchronous code of the block run in one thread.
+
+    ``choose()`` chooses it when there is some: it returns a function like
+    Executor.submit(). An asynchronous context manager.
+    """
+
+    def __init__(self, choose):
+        self._choose = choose
+        self._submit = None
+        self._context = ThreadSensitiveContext()
+
+    async def __aenter__(self):
+        await self._context.__aenter__()
+        SyncToAsync.context_to_thread_executor[self._context] = self
+        return self
+
+    async def __aexit__(self, *exc_info):
+        if self._submit is not None:
+            # Nobody waits for it; the thread does it before anything else of ours.
+            self._submit(close_old_connections)
+        await self._context.__aexit__(*exc_info)
+
+    # What asgiref and asyncio call of an executor.
+
+    def submit(self, function, *args):
+        """Have a function called in the thread; return a Future of its result."""
+        if self._submit is None:
+            self._submit = self._choose()
+            self._submit(close_old_connections)
+        return self._submit(function, *args)
+
+    def shutdown(self, wait=True):
+        """Do nothing: the thread is not this block's."""
+
+
+class Job:
+    """A call for a thread, and the Future of its result."""
+
+    def __init__(self, function, args):
+        self._function = function
+        self._args = args
+        self.future = Future()
+
+    def run(self):
+        """Call the function."""
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            result = self._function(*self._args)
+        except BaseException as error:
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(result)
