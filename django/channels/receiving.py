@@ -13,6 +13,7 @@ import signal
 import threading
 from contextlib import contextmanager, suppress
 
+from django.channels.backends.options import check_limit
 from django.channels.exceptions import LayerUnavailable
 from django.channels.names import new_name, validate_receivable
 
@@ -47,12 +48,13 @@ class Receiver:
     Receives from channels of a layer, up to ``limit`` messages at a time.
 
     Faults of the layer are logged and waited out. Raise TypeError for a name
-    that cannot be received from.
+    that cannot be received from, and a limit that is no int of at least 1.
     """
 
     def __init__(self, channel_layer, channels, limit=1):
         self.channel_layer = channel_layer
         self.channels = [validate_receivable(name) for name in channels]
+        check_limit(limit)
         self.limit = limit
         # Whether stop() was called.
         self.stopped = False

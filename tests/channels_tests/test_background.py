@@ -6,9 +6,11 @@ import threading
 from asgiref.sync import async_to_sync
 
 from django.channels import Message, background, receiving
+from django.channels.backends.redis import RedisChannelLayer
 from django.channels.background import alisten, listen
 from django.test import SimpleTestCase
 
+from . import services
 from .layers import default_layer, make_layer
 from .loops import AsyncLoops, LayerTests, SyncLoops
 from .third_party import AsyncOnlyLayer, SyncOnlyLayer
@@ -115,6 +117,8 @@ class SyncLoopTests(LoopTests, SyncLoops, SimpleTestCase):
                         function(name, channel_layer=self.layer)
             with self.assertRaisesMessage(TypeError, "at least one channel"):
                 function(channel_layer=self.layer)
+            with self.assertRaisesMessage(TypeError, "an int of at least 1, not 0"):
+                function("a", channel_layer=self.layer, batch=0)
 
     def test_threads_share_a_channel(self):
         self.send(*range(200))
@@ -191,3 +195,21 @@ class AsyncLoopTests(LoopTests, AsyncLoops, SimpleTestCase):
             return await asyncio.wait_for(task, TIMEOUT)
 
         self.assertEqual(async_to_sync(main)(), 1)
+
+
+class RedisTests:
+    """For LoopTests: the layer is in a Redis."""
+
+    def setUp(self):
+        super().setUp()
+        options = {"hosts": [services.redis().url], "prefix": services.unique_name()}
+        self.layer = make_layer(layer_class=RedisChannelLayer, **options)
+        self.addCleanup(self.layer.close)
+
+
+class SyncRedisTests(RedisTests, LoopTests, SyncLoops, SimpleTestCase):
+    pass
+
+
+class AsyncRedisTests(RedisTests, LoopTests, AsyncLoops, SimpleTestCase):
+    pass
