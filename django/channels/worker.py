@@ -179,9 +179,9 @@ class WorkerGroup:
         self.workers = [self._make_worker(number) for number in range(n_threads)]
         self._watch = Watch(self, journal, time_limit, on_overdue)
         self._is_ending = False
-        # What wakes wait(): end(), and signals even before Python handles them.
-        self._waking, self._woken = socket.socketpair()
-        self._waking.setblocking(False)
+        self._ended = threading.Event()
+        # What wakes a wait for signals, before Python handles them: two sockets.
+        self._waking = self._woken = None
 
     @property
     def threads(self):
@@ -230,12 +230,18 @@ class WorkerGroup:
     def wake_on_signals(self):
         """Have handlers of signals called while run() waits on the main thread."""
         # One that comes as the wait begins would find nobody awake otherwise.
+        self._waking, self._woken = socket.socketpair()
+        self._waking.setblocking(False)
         signal.set_wakeup_fd(self._waking.fileno(), warn_on_full_buffer=False)
 
     def end(self):
         """Have run() stop and return. A signal handler may call it."""
         self._is_ending = True
-        with suppress(BlockingIOError):
+        if self._waking is None:
+            self._ended.set()
+            return
+        # Full, it wakes all the same; closed, nobody waits any more.
+        with suppress(OSError):
             self._waking.send(b"\0")
 
     def run(self, timeout):
@@ -249,8 +255,13 @@ class WorkerGroup:
 
     def wait(self, timeout):
         """See run(). The group was started before."""
-        while not self._is_ending:
-            self._woken.recv(4096)
+        if self._waking is None:
+            self._ended.wait()
+        else:
+            with self._waking, self._woken:
+                while not self._is_ending:
+                    self._woken.recv(4096)
+                signal.set_wakeup_fd(-1)
         return self.stop(timeout)
 
     def replace(self, worker):
