@@ -9,6 +9,11 @@ from django.test import SimpleTestCase
 
 PACKAGE = Path(django.channels.__file__).parent
 PREFIX = "django.channels"
+# What runs in a worker process, and beside it.
+WORKER_MODULES = """
+    childprocess consuming coroutines journal prefetch receiving runworker sender
+    supervisor synccode watch worker workerprocess
+""".split()
 
 
 def imported_modules(path):
@@ -52,8 +57,11 @@ class ImportGraphTests(SimpleTestCase):
         )
 
     def test_the_worker_does_not_import_the_interface(self):
-        modules = set(imported_modules(PACKAGE / "worker.py"))
-        self.assertFalse([m for m in modules if "interface" in m or "asgi" in m])
+        for name in WORKER_MODULES:
+            with self.subTest(name=name):
+                modules = imported_modules(PACKAGE / f"{name}.py")
+                parts = {part for module in modules for part in module.split(".")}
+                self.assertFalse(parts & {"interface", "asgi", "daphne_server"})
 
     def test_nothing_but_the_daphne_server_imports_daphne(self):
         for path in PACKAGE.rglob("*.py"):

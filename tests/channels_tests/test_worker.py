@@ -2,8 +2,13 @@ import threading
 from asyncio import CancelledError
 from unittest import mock
 
-from django.channels import Channel, consuming, receiving, route, signals
-from django.channels.exceptions import ConsumeLater, DenyConnection, LayerUnavailable
+from django.channels import Channel, consuming, outbox, receiving, route, signals
+from django.channels.exceptions import (
+    ConsumeLater,
+    DenyConnection,
+    LayerUnavailable,
+    WebsocketCloseException,
+)
 from django.channels.worker import Worker, WorkerGroup
 from django.test import SimpleTestCase
 
@@ -125,6 +130,34 @@ class ConsumeTests(WorkerTestCase):
                 worker.consume("a", {})
         self.assertIn("ConnectionError: gone", logs.output[0])
 
+    def test_connections_are_cleaned_before_and_after_also_of_a_failure(self):
+        calls = []
+        patch_for(self, consuming, "close_old_connections", lambda: calls.append("db"))
+
+        def consumer(message):
+            calls.append("consumer")
+            raise ValueError
+
+        worker = self.make_worker(route("a", consumer))
+        with self.assertLogs("django.channels.worker", "ERROR"):
+            worker.consume("a", {})
+        self.assertEqual(calls, ["db", "consumer", "db"])
+
+    def test_a_full_channel_loses_nothing_but_what_was_sent_to_it(self):
+        def consumer(message):
+            for name in ("full", "full", "b"):
+                Channel(name, channel_layer=self.layer).send({})
+
+        patch_for(self, outbox, "RETRY_SECONDS", 0)
+        self.layer = make_layer([route("a", consumer)], capacity=1)
+        with self.assertLogs("django.channels.worker", "ERROR") as logs:
+            Worker(self.layer).consume("a", {})
+        self.assertIn("Dropped 1 message(s) of a consumer: full", logs.output[0])
+        self.assertEqual(self.layer.receive(["b"]), ("b", {}))
+        # Outside of a consumer, sends leave at once again.
+        Channel("b", channel_layer=self.layer).send({"n": 1})
+        self.assertEqual(self.layer.receive(["b"]), ("b", {"n": 1}))
+
 
 class EndlessTests(WorkerTestCase):
     """No consumer ends the thread that runs it."""
@@ -156,6 +189,23 @@ class EndlessTests(WorkerTestCase):
         self.assertTrue(self.run_in_a_thread(raising(ValueError)))
         self.assertIn("Cannot reply to None.", "".join(self.logs.output))
         self.assertIn("Cannot process a message on websocket.", str(self.logs.output))
+
+    def test_an_action_that_is_illegal_is_an_error_like_any_other(self):
+        for illegal in (DenyConnection(), WebsocketCloseException()):
+            with self.subTest(illegal=illegal):
+                ran = threading.Event()
+                self.layer = make_layer(
+                    [route("a", raising(illegal)), route("b", lambda m: ran.set())]
+                )
+                group = WorkerGroup(self.layer)
+                group.start()
+                with self.assertLogs("django.channels.worker", "ERROR") as logs:
+                    self.layer.send("a", {"reply_channel": "r!x"})
+                    self.layer.send("b", {})
+                    self.assertTrue(ran.wait(TIMEOUT))
+                    self.assertIs(group.stop(TIMEOUT), True)
+                name = type(illegal).__name__
+                self.assertIn(f"{name} was raised on a", "".join(logs.output))
 
     def test_an_interrupt_on_the_main_thread_passes(self):
         interrupt = raising(KeyboardInterrupt)
@@ -242,6 +292,14 @@ class ConsumeLaterTests(WorkerTestCase):
         self.assertIn(
             "Exceeded number of retries for message on channel a", logs.output[0]
         )
+
+    def test_a_channel_that_stays_full_is_logged(self):
+        patch_for(self, outbox, "RETRY_SECONDS", 0)
+        self.layer = make_layer([route("a", raising(ConsumeLater))], capacity=1)
+        self.layer.send("a", {"n": "another"})
+        with self.assertLogs("django.channels.worker", "ERROR") as logs:
+            Worker(self.layer).consume("a", {"n": 1})
+        self.assertIn("Dropped 1 message(s) of a consumer: a", logs.output[0])
 
 
 class FilterTests(WorkerTestCase):
