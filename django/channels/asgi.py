@@ -20,6 +20,7 @@ from django.channels.interface.application import (
     serve_lifespan,
 )
 from django.channels.interface.dispatch import LaneDispatcher
+from django.channels.lanes import LaneWorker
 from django.channels.layers import (
     DEFAULT_CHANNEL_LAYER,
     ChannelLayerManager,
@@ -28,7 +29,7 @@ from django.channels.layers import (
 )
 from django.channels.limits import get_limits
 from django.channels.sender import Sender
-from django.channels.worker import Worker, WorkerGroup
+from django.channels.worker import WorkerGroup
 from django.core.asgi import get_asgi_application
 
 __all__ = [
@@ -149,7 +150,7 @@ class InProcessApplication:
         # For servers that just end: their consumers may run until then.
         atexit.register(self.stop, EXIT_SECONDS)
         limits = get_limits(**(self._options.get("limits") or {}))
-        self._worker = Worker(self.layer)
+        self._worker = LaneWorker(self.layer)
         if self.layer.spans_processes:
             self._worker.sender = Sender()
         self._lanes = LaneDispatcher(

@@ -34,6 +34,11 @@ class Consuming:
     See Worker for the attributes that a subclass sets.
     """
 
+    @property
+    def signal_sender(self):
+        """The sender of the signals around a consumer."""
+        return type(self)
+
     def consume(self, channel, content):
         """
         Route one message, run its consumer and send what it sent.
@@ -44,11 +49,7 @@ class Consuming:
         """
         try:
             if (run := self._find(channel, content)) is not None:
-                call = (
-                    async_to_sync(run.acall_alone)
-                    if _is_async(run.consumer)
-                    else run.call
-                )
+                call = async_to_sync(run.acall_alone) if run.is_async else run.call
                 call()
         except BaseException as error:
             self._report(error, channel, content)
@@ -57,11 +58,7 @@ class Consuming:
         """See consume(). Other consumers run in a thread of asgiref's."""
         try:
             if (run := self._find(channel, content)) is not None:
-                call = (
-                    run.acall_alone
-                    if _is_async(run.consumer)
-                    else sync_to_async(run.call)
-                )
+                call = run.acall_alone if run.is_async else sync_to_async(run.call)
                 await call()
         except BaseException as error:
             self._report(error, channel, content)
@@ -75,12 +72,16 @@ class Consuming:
         """
         try:
             if (run := self._find(channel, content)) is not None:
-                if _is_async(run.consumer):
+                if run.is_async:
                     return self._begin_coroutine(run)
                 run.call()
         except BaseException as error:
             self._report(error, channel, content)
         return None
+
+    def put_again(self, outbox, channel, content):
+        """Have a message come to a channel again, with what ``outbox`` sends."""
+        outbox.add(self.channel_layer, channel, content)
 
     def _begin_coroutine(self, run):
         if self.prefetch is not None:
@@ -136,6 +137,14 @@ class Run:
         self.comes_again = False
 
     @property
+    def is_async(self):
+        """Whether calling the consumer gives a coroutine to run."""
+        call = getattr(self.consumer, "__call__", None)
+        return iscoroutinefunction(self.consumer) or (
+            not inspect.isclass(self.consumer) and iscoroutinefunction(call)
+        )
+
+    @property
     def content(self):
         """What was received, with what counts the tries."""
         if not self.retries:
@@ -148,7 +157,7 @@ class Run:
 
     def call(self):
         """Run the consumer in this thread, and send what it sent."""
-        sender = type(self.worker)
+        sender = self.worker.signal_sender
         # Connections that broke meanwhile, or that CONN_MAX_AGE ends.
         close_old_connections()
         reports.following.begin(self.message)
@@ -194,7 +203,7 @@ class Run:
 
         The caller looks after connections to databases.
         """
-        sender = type(self.worker)
+        sender = self.worker.signal_sender
         reports.following.begin(self.message)
         try:
             await consumer_started.asend(sender=sender, environ={})
@@ -260,7 +269,7 @@ class Run:
             )
         else:
             again = {**self.message.content, RETRIES_KEY: self.retries + 1}
-            outbox.add(self.message.channel_layer, channel, again)
+            self.worker.put_again(outbox, channel, again)
             self.comes_again = True
         return outbox, RETRY_DELAY_SECONDS
 
@@ -296,14 +305,6 @@ def _get_failure_answer(channel_layer, channel, content):
     else:
         logger.error("Cannot reply to %s.", content.get("path"))
     return outbox
-
-
-def _is_async(consumer):
-    """Return whether calling a consumer gives a coroutine to run."""
-    return iscoroutinefunction(consumer) or (
-        not inspect.isclass(consumer)
-        and iscoroutinefunction(getattr(consumer, "__call__", None))
-    )
 
 
 def _is_users_interrupt(error):
