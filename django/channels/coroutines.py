@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
+from functools import partial
 
 from django.channels.synccode import SyncCode
 
@@ -32,9 +33,9 @@ class ConsumerLoop:
         self._limit = RUNNING_CONSUMERS if limit is None else limit
         self._lock = threading.Lock()
         self._waiting = deque()
-        # {task: (since when, label)}, and how many are about to be there
+        # {task: (since when, label)}, and those that are about to be there.
         self._running = {}
-        self._starting = 0
+        self._starting = []
         self._loop = None
         self._thread = None
         self._executor = None
@@ -43,7 +44,7 @@ class ConsumerLoop:
     @property
     def is_full(self):
         """Whether another coroutine would have to wait."""
-        return len(self._running) + self._starting >= self._limit
+        return len(self._running) + len(self._starting) >= self._limit
 
     @property
     def ident(self):
@@ -63,8 +64,11 @@ class ConsumerLoop:
             if self.is_full:
                 self._waiting.append((function, label, future))
                 return future
-            self._starting += 1
-        self._loop.call_soon_threadsafe(self._begin, function, label, future)
+            self._starting.append((function, label, future))
+            if len(self._starting) > 1:
+                # The loop is about to begin those before it.
+                return future
+        self._loop.call_soon_threadsafe(self._begin_all)
         return future
 
     def overdue(self, seconds):
@@ -124,23 +128,24 @@ class ConsumerLoop:
 
     # On the loop.
 
-    def _begin(self, function, label, future):
-        task = self._loop.create_task(self._run(function))
+    def _begin_all(self):
         with self._lock:
-            self._starting -= 1
-            self._running[task] = time.monotonic(), label
-        task.add_done_callback(lambda task: self._end(task, future))
+            starting, self._starting = self._starting, []
+            for function, label, future in starting:
+                task = self._loop.create_task(self._run(function))
+                self._running[task] = time.monotonic(), label
+                task.add_done_callback(partial(self._end, future))
 
-    def _end(self, task, future):
+    def _end(self, future, task):
         with self._lock:
             _, label = self._running.pop(task)
-            following = self._waiting.popleft() if self._waiting else None
-            self._starting += following is not None
+            if self._waiting:
+                self._starting.append(self._waiting.popleft())
+                if len(self._starting) == 1:
+                    self._loop.call_soon(self._begin_all)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("The run of %s failed:", label, exc_info=error)
         future.set_result(None)
-        if following is not None:
-            self._begin(*following)
 
     async def _run(self, function):
         async with SyncCode(self.choose_thread):

@@ -53,10 +53,10 @@ class Sender:
 
     def __init__(self):
         self._changed = threading.Condition(threading.Lock())
-        # What is to be sent, (layer, name, message, to_group), and functions to
-        # call when all before them was.
+        # What is to be sent, (layer, name, message, to_group), and futures of
+        # coroutines that wait until all before them was.
         self._waiting = deque()
-        # What is to be sent later: [(time, send or function), …]
+        # What is to be sent later: [(time, send or future), …]
         self._later = []
         # {(layer's id, queue): [deadline, [send, …]]} of channels that are full.
         self._full = {}
@@ -78,21 +78,9 @@ class Sender:
 
     async def asend(self, outbox, delay=0):
         """See send(). Return when it is sent."""
-        loop = asyncio.get_running_loop()
-        future = loop.create_future()
-
-        def settle():
-            if not future.done():
-                future.set_result(None)
-
-        def done():
-            try:
-                loop.call_soon_threadsafe(settle)
-            except RuntimeError:
-                logger.debug("A loop was closed before its consumers' messages left.")
-
+        future = asyncio.get_running_loop().create_future()
         with self._changed:
-            self._add_locked([*outbox.take(), done], delay)
+            self._add_locked([*outbox.take(), future], delay)
         await future
 
     def stop(self, timeout):
@@ -143,9 +131,11 @@ class Sender:
                 self._work(items)
             except Exception:
                 logger.exception("Dropped messages of consumers.")
+            finally:
+                _settle([item for item in items if isinstance(item, asyncio.Future)])
 
     def _take_locked(self):
-        """Return what is to be sent now; it holds functions, too."""
+        """Return what is to be sent now; None stands for what found no room."""
         now = time.monotonic()
         items = []
         if self._full and (now >= self._next_try or self._is_stopping):
@@ -168,23 +158,18 @@ class Sender:
     def _work(self, items):
         layer, batch = None, []
         for item in items:
-            if not isinstance(item, tuple):
-                self._send(layer, batch)
-                layer, batch = None, []
-                if item is None:
-                    self._try_full()
+            if item is None:
+                self._try_full()
+            elif isinstance(item, tuple):
+                if item[3] or item[0] is not layer:
+                    self._send(layer, batch)
+                    layer, batch = item[0], []
+                if item[3]:
+                    deliver(layer, [item[1:3]], True)
+                elif held := self._full.get((id(layer), queue_of(item[1]))):
+                    held[1].append(item)
                 else:
-                    item()
-                continue
-            if item[3] or item[0] is not layer:
-                self._send(layer, batch)
-                layer, batch = item[0], []
-            if item[3]:
-                deliver(layer, [item[1:3]], True)
-            elif held := self._full.get((id(layer), queue_of(item[1]))):
-                held[1].append(item)
-            else:
-                batch.append(item)
+                    batch.append(item)
         self._send(layer, batch)
 
     def _send(self, layer, batch, deadlines=()):
@@ -216,3 +201,21 @@ class Sender:
         full, self._full = self._full, {}
         for key, (deadline, items) in full.items():
             self._send(items[0][0], items, {key: deadline})
+
+
+def _settle(futures):
+    """Have coroutines go on, each loop woken once."""
+    loops = {}
+    for future in futures:
+        loops.setdefault(future.get_loop(), []).append(future)
+    for loop, done in loops.items():
+        try:
+            loop.call_soon_threadsafe(_set_results, done)
+        except RuntimeError:
+            logger.debug("A loop was closed before its consumers' messages left.")
+
+
+def _set_results(futures):
+    for future in futures:
+        if not future.done():
+            future.set_result(None)
