@@ -1,9 +1,9 @@
 """
 The inbox in which this process gets replies to its connections.
 
-In: messages from the layer, read by one thread of this process.
-Out: each connection's deliver(), called on the connection's event loop, or in the
-reading thread for connections that have none.
+In: messages from the layer, read by one reader of this process: a task, as long as
+all connections are of its event loop, otherwise a thread. Out: each connection's
+deliver(), on its event loop, or in the reading thread if it has none.
 """
 
 import asyncio
@@ -13,15 +13,17 @@ import os
 import threading
 import weakref
 from collections import deque
+from functools import partial
 
 from django.channels.exceptions import LayerUnavailable
 from django.channels.interface.dispatch import finish
 from django.channels.names import new_name
 
-# Messages taken from the layer at once.
-BATCH_LIMIT = 500
-# Seconds that a read waits before it looks whether it is still wanted.
-READ_SECONDS = 5.0
+# How a reader reads: messages taken from the layer at once, and seconds that it
+# waits before it looks whether it is still wanted.
+_READ = {"limit": 500, "block": True, "timeout": 5.0}
+# How often a thread looks whether the loop that read before it still runs.
+ENDING_SECONDS = 0.05
 # Seconds until a read is tried again after the layer failed, and the most.
 FIRST_BACKOFF_SECONDS = 0.1
 LAST_BACKOFF_SECONDS = 5.0
@@ -52,6 +54,10 @@ class _Mailbox:
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(self._deliver_all)
 
+    def is_here(self):
+        """Return whether this is running on the loop, with nothing before it."""
+        return not self._items and self._loop() is _running_loop()
+
     def _deliver_all(self):
         # Cleared first: what is put from here on schedules another turn.
         self._scheduled = False
@@ -61,10 +67,9 @@ class _Mailbox:
 
 class ReplyInbox:
     """
-    An inbox of this process on a layer.
+    An inbox of this process on a layer, which is read while a connection is open.
 
-    A daemon thread reads it while a connection is open. In a forked child, it is
-    another one, without the connections of the parent.
+    In a forked child, it is another one, without the connections of the parent.
     """
 
     def __init__(self, channel_layer):
@@ -78,7 +83,9 @@ class ReplyInbox:
         self._open = {}
         self._mailboxes = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
+        # A thread, or a task and its loop.
         self._thread = None
+        self._task = self._loop = self._ended = None
 
     async def open(self, deliver):
         """
@@ -90,16 +97,21 @@ class ReplyInbox:
         name = await self._layer.anew_channel(self._pattern)
         loop = asyncio.get_running_loop()
         with self._lock:
-            if loop not in self._mailboxes:
-                self._mailboxes[loop] = _Mailbox(loop)
-            self._add_locked(name, self._mailboxes[loop], deliver)
+            mailbox = self._mailboxes.get(loop)
+            if mailbox is None:
+                mailbox = self._mailboxes[loop] = _Mailbox(loop)
+            self._open[name] = mailbox, deliver
+            if self._thread is None and self._loop is not loop:
+                self._choose_reader_locked(loop)
         return name
 
     def open_now(self, deliver):
         """See open(). ``deliver`` runs in the reading thread, and may not wait."""
         name = self._layer.new_channel(self._pattern)
         with self._lock:
-            self._add_locked(name, None, deliver)
+            self._open[name] = None, deliver
+            if self._thread is None:
+                self._choose_reader_locked(None)
         return name
 
     def redirect(self, name, deliver):
@@ -124,54 +136,113 @@ class ReplyInbox:
             self._open.pop(name, None)
         self._layer.close_channel(name)
 
-    def _add_locked(self, name, mailbox, deliver):
-        self._open[name] = mailbox, deliver
-        if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._read, name="channels-replies", daemon=True
-            )
-            self._thread.start()
+    # Readers.
 
-    def _read(self):
-        backoff = FIRST_BACKOFF_SECONDS
-        failed = threading.Event()
-        while self._is_wanted():
+    def _choose_reader_locked(self, loop):
+        """Have a task read, if that of no other loop does, or else a thread."""
+        if loop is not None and self._loop is None:
+            self._loop, self._ended = loop, threading.Event()
+            self._task = loop.create_task(self._read_on_loop())
+            self._task.add_done_callback(partial(self._end_task, self._ended))
+            return
+        before = self._loop, self._ended
+        if self._loop is not None:
+            # RuntimeError: it was closed.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._task.cancel)
+        self._start_thread_locked(*before)
+
+    def _start_thread_locked(self, loop=None, ended=None):
+        self._loop = self._task = None
+        self._thread = threading.Thread(
+            target=self._read, args=(loop, ended), name="channels-replies", daemon=True
+        )
+        self._thread.start()
+
+    async def _read_on_loop(self):
+        backoff = _Backoff(self._layer)
+        receive = self._layer.areceive_batch
+        while self._is_wanted(self._task, asyncio.current_task()):
             try:
-                batch = self._layer.receive_batch(
-                    [self._pattern], BATCH_LIMIT, block=True, timeout=READ_SECONDS
-                )
+                self._hand_over(await receive([self._pattern], **_READ))
+                backoff.reset()
             except Exception as error:
-                away = isinstance(error, LayerUnavailable)
-                logger.error(
-                    "Cannot read replies from layer %s: %s",
-                    self._layer,
-                    error,
-                    exc_info=None if away else error,
-                )
-                failed.wait(backoff)
-                backoff = min(backoff * 2, LAST_BACKOFF_SECONDS)
-                continue
-            backoff = FIRST_BACKOFF_SECONDS
-            for name, message in batch:
-                self._hand_over(name, message)
+                await asyncio.sleep(backoff.next(error))
 
-    def _hand_over(self, name, message):
-        try:
-            mailbox, deliver = self._open[name]
-        except KeyError:
-            logger.debug("Dropped a reply to %s, which is closed.", name)
-        else:
-            if mailbox is None:
-                _deliver(deliver, message)
-            else:
-                mailbox.put(deliver, message)
-
-    def _is_wanted(self):
-        """Return whether a connection is open; the thread ends if none is."""
+    def _end_task(self, ended, task):
+        """Have a thread read if the task was ended and connections are open."""
         with self._lock:
+            if self._task is task:
+                # RuntimeError: the process ends, too.
+                with contextlib.suppress(RuntimeError):
+                    self._start_thread_locked()
+        ended.set()
+
+    def _read(self, loop, ended):
+        while loop is not None and loop.is_running() and not ended.wait(ENDING_SECONDS):
+            # What the task has taken comes before what is there now.
+            continue
+        backoff, failed = _Backoff(self._layer), threading.Event()
+        while self._is_wanted(self._thread, threading.current_thread()):
+            try:
+                self._hand_over(self._layer.receive_batch([self._pattern], **_READ))
+                backoff.reset()
+            except Exception as error:
+                failed.wait(backoff.next(error))
+
+    def _hand_over(self, batch):
+        for name, message in batch:
+            try:
+                mailbox, deliver = self._open[name]
+            except KeyError:
+                logger.debug("Dropped a reply to %s, which is closed.", name)
+            else:
+                if mailbox is None or mailbox.is_here():
+                    _deliver(deliver, message)
+                else:
+                    mailbox.put(deliver, message)
+
+    def _is_wanted(self, reader, current):
+        """Return whether a connection is open, and it is the ``current`` one's turn."""
+        with self._lock:
+            if reader is not current:
+                return False
             if not self._open:
-                self._thread = None
+                self._thread = self._loop = self._task = None
             return bool(self._open)
+
+
+class _Backoff:
+    """How long a reader waits after failures of the layer, which it logs."""
+
+    def __init__(self, channel_layer):
+        self._layer = channel_layer
+        self.reset()
+
+    def reset(self):
+        """Begin anew: the layer works."""
+        self._seconds = FIRST_BACKOFF_SECONDS
+
+    def next(self, error):
+        """Log an error; return the seconds to wait."""
+        away = isinstance(error, LayerUnavailable)
+        logger.error(
+            "Cannot read replies from layer %s: %s",
+            self._layer,
+            error,
+            exc_info=None if away else error,
+        )
+        seconds = self._seconds
+        self._seconds = min(seconds * 2, LAST_BACKOFF_SECONDS)
+        return seconds
+
+
+def _running_loop():
+    """Return the event loop of this thread, None if it runs none."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _deliver(deliver, message):
