@@ -229,7 +229,7 @@ def _resolve(pattern, path):
 def _get_local_path(content):
     """Return the path of a message as patterns see it: as of URLs for requests."""
     path = str(content["path"])
-    prefix = settings.FORCE_SCRIPT_NAME or content.get("root_path")
-    if prefix:
-        path = path.removeprefix(prefix.rstrip("/"))
+    prefix = (settings.FORCE_SCRIPT_NAME or content.get("root_path") or "").rstrip("/")
+    if path.startswith(f"{prefix}/"):
+        path = path.removeprefix(prefix)
     return path.removeprefix("/")

@@ -181,6 +181,9 @@ class PathTests(PathTestCase):
         routing = [path("chat/", chat)]
         found = self.match(routing, "/site/chat/", root_path="/site")
         self.assertEqual(found, (chat, {}))
+        # Some servers leave it out by themselves.
+        self.assertEqual(self.match(routing, "/chat/", root_path="/site"), (chat, {}))
+        self.assertIsNone(self.match(routing, "/sitechat/", root_path="/site"))
         with override_settings(FORCE_SCRIPT_NAME="/forced"):
             self.assertEqual(self.match(routing, "/forced/chat/"), (chat, {}))
 
