@@ -2,7 +2,7 @@
 
 import time
 
-from django.test import SimpleTestCase
+from django.test import SimpleTestCase, tag
 from django.test.channel_layers import cites
 
 from .databases import MariaDBTestCase, PostgreSQLTestCase, SQLiteTestCase
@@ -159,5 +159,6 @@ class PostgreSQLSeveralTests(SeveralTests, PostgreSQLTestCase, SimpleTestCase):
     pass
 
 
+@tag("full")
 class MariaDBSeveralTests(SeveralTests, MariaDBTestCase, SimpleTestCase):
     pass

@@ -9,7 +9,7 @@ from unittest import skipUnless
 
 from django.channels.delay import protocol
 from django.db import connections
-from django.test import SimpleTestCase
+from django.test import SimpleTestCase, tag
 from django.test.channel_layers import cites
 from django.utils import timezone
 
@@ -217,5 +217,6 @@ class PostgreSQLMessageTests(MessageTests, PostgreSQLTestCase, SimpleTestCase):
     pass
 
 
+@tag("full")
 class MariaDBMessageTests(MessageTests, MariaDBTestCase, SimpleTestCase):
     pass
