@@ -27,10 +27,11 @@ class ChildProcess:
 
     def __init__(self, command, place):
         self.place = place
-        self.is_ready = self.is_ending = False
+        self.is_ending = False
+        # When it was ready, None before.
+        self._ready_since = None
         # When it is to be killed, if it is.
         self.kill_at = None
-        self.started = time.monotonic()
         self._is_aborted = False
         # Its end of the line is open as long as this process lives.
         self.line, theirs = socket.socketpair()
@@ -54,6 +55,15 @@ class ChildProcess:
         """The id of the process."""
         return self._popen.pid
 
+    @property
+    def is_ready(self):
+        """Whether its workers run, or did."""
+        return self._ready_since is not None
+
+    def ready_seconds(self):
+        """Return for how long it has been ready, None if it never was."""
+        return time.monotonic() - self._ready_since if self.is_ready else None
+
     def poll(self):
         """Return the exit code, negative for a signal, or None while it runs."""
         return self._popen.poll()
@@ -66,7 +76,7 @@ class ChildProcess:
         """Return whether it has just told that it is ready."""
         with contextlib.suppress(BlockingIOError, ConnectionError):
             if self.line.recv(16) == READY:
-                self.is_ready = True
+                self._ready_since = time.monotonic()
                 return True
         return False
 

@@ -14,6 +14,7 @@ import sys
 from django.channels import shutdown, workerprocess
 from django.channels.worker import WorkerGroup
 from django.conf import settings
+from django.core.management.base import CommandError
 from django.utils import autoreload
 
 # Seconds beyond all others after which a process counts as standing still.
@@ -108,6 +109,11 @@ def _repeat_command():
 
 def _get_command(options):
     """Return a command line for what was called from code."""
+    if not settings.SETTINGS_MODULE:
+        raise CommandError(
+            "Worker processes import settings by themselves: name their module in "
+            "DJANGO_SETTINGS_MODULE instead of calling settings.configure()."
+        )
     command = [sys.executable, "-m", "django", "runworker"]
     command += [f"--settings={settings.SETTINGS_MODULE}"]
     for name in ("layer", "threads", "stop_timeout", "time_limit"):

@@ -16,11 +16,13 @@ from django.channels import reports
 from django.channels.childprocess import ChildProcess
 from django.channels.workerprocess import describe_exit
 
-# Seconds until a process in the place of one that ended starts, and the most.
+# Seconds until a process in the place of one that ended starts, and the most: for
+# those that were ready, and for those that never came so far.
 FIRST_BACKOFF_SECONDS = 0.1
+LAST_READY_BACKOFF_SECONDS = 1.0
 LAST_BACKOFF_SECONDS = 5.0
-# Seconds that a process lives before its end counts as the first.
-QUICK_END_SECONDS = 10.0
+# Seconds that a process is ready before its end counts as the first.
+QUICK_END_SECONDS = 1.0
 # Seconds between two looks at the processes whose consumers have a time limit.
 LOOK_SECONDS = 1.0
 
@@ -37,13 +39,20 @@ class _Place:
         self.start_at = 0
         self._backoff = FIRST_BACKOFF_SECONDS
 
-    def delay(self, lived):
-        """Decide when the next process starts; return in how many seconds."""
-        if lived >= QUICK_END_SECONDS:
-            self._backoff = FIRST_BACKOFF_SECONDS
-        seconds = self._backoff
+    def delay(self, ready_seconds=None):
+        """
+        Decide when the next process starts; return in how many seconds.
+
+        The last one was ready for so many seconds, None if it never was.
+        """
+        most = LAST_BACKOFF_SECONDS
+        if ready_seconds is not None:
+            most = LAST_READY_BACKOFF_SECONDS
+            if ready_seconds >= QUICK_END_SECONDS:
+                self._backoff = FIRST_BACKOFF_SECONDS
+        seconds = min(self._backoff, most)
         self.start_at = time.monotonic() + seconds
-        self._backoff = min(seconds * 2, LAST_BACKOFF_SECONDS)
+        self._backoff = min(seconds * 2, most)
         return seconds
 
 
@@ -175,7 +184,7 @@ class Supervisor:
         try:
             process = ChildProcess(self._command, place)
         except OSError as error:
-            seconds = place.delay(0)
+            seconds = place.delay()
             logger.error(
                 "Cannot start a worker process: %s. The next try is in %.1f s.",
                 error,
@@ -223,7 +232,7 @@ class Supervisor:
                 self._announce_next(process, place, code)
 
     def _announce_next(self, process, place, code):
-        seconds = place.delay(time.monotonic() - process.started)
+        seconds = place.delay(process.ready_seconds())
         logger.error(
             "Worker process %s %s; another one starts in %.1f s.",
             process.pid,

@@ -3,12 +3,18 @@
 import itertools
 import os
 import signal
+import sys
+from functools import partial
 from io import StringIO
 
+from django.channels import route, runworker
+from django.channels.supervisor import _Place
 from django.core.management import CommandError, call_command
 from django.test import SimpleTestCase, override_settings, tag
 
-from .layers import SpanningLayer, layer_settings
+from .layers import SpanningLayer, layer_settings, make_layer
+from .processes import Process
+from .utils import TIMEOUT
 from .workers import ROUTING, WorkersTestCase
 
 
@@ -44,6 +50,50 @@ class OptionTests(SimpleTestCase):
             "--autoreload",
             "--processes=2",
         )
+
+
+class AloneTests(SimpleTestCase):
+    """Where there are no processes to supervise."""
+
+    options = {"threads": 2, "time_limit": None, "stop_timeout": TIMEOUT}
+    options |= {"only_channels": None, "exclude_channels": None}
+
+    def test_a_signal_ends_the_workers_of_this_process(self):
+        seen = []
+        layer = make_layer([route("a", lambda m: seen.append(m["n"]))])
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+            with self.subTest(signal=number):
+                layer.send("a", {"n": number})
+                done = runworker.run_alone(
+                    layer, self.options, partial(self.interrupt, layer, seen, number)
+                )
+                self.assertIs(done, True)
+        self.assertEqual(seen, [signal.SIGTERM, signal.SIGINT])
+
+    def interrupt(self, layer, seen, number):
+        # Whoever sends it does so before the wait for it begins.
+        while number not in seen:
+            layer.receive(["never"], block=True, timeout=0.01)
+        signal.raise_signal(number)
+
+
+class CalledFromCodeTests(WorkersTestCase):
+    def test_processes_have_the_same_options(self):
+        code = (
+            "import django; django.setup();"
+            "from django.core.management import call_command;"
+            "call_command('runworker', processes=2, exclude_channels=['hold*'])"
+        )
+        environ = self.environ(DJANGO_SETTINGS_MODULE="mysite.settings")
+        process = Process([sys.executable, "-c", code], self.directory, environ)
+        self.addCleanup(process.kill)
+        process.wait_for_line("Running worker against channel layer default")
+        self.send_numbers("hold", 1)
+        self.send_numbers("work", 3)
+        self.assertEqual(self.numbers(3), [0, 1, 2])
+        self.assertEqual(self.pending("hold"), 1)
+        self.assertEnds(process)
 
 
 class StoppingTests(WorkersTestCase):
@@ -102,6 +152,16 @@ class StoppingTests(WorkersTestCase):
         process.send_signal(signal.SIGKILL)
         # The output ends when nobody is left who could write.
         self.assertEqual(process.wait(), -signal.SIGKILL)
+
+
+class BackoffTests(SimpleTestCase):
+    def test_what_ends_again_and_again_is_waited_for_longer(self):
+        place = _Place()
+        delays = [place.delay() for _ in range(8)]
+        self.assertEqual(delays, [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0])
+        # Those that start and then die are worth another try soon.
+        self.assertEqual([place.delay(0.5) for _ in range(2)], [1.0, 1.0])
+        self.assertEqual([place.delay(5), place.delay(5)], [0.1, 0.1])
 
 
 class ReplacementTests(WorkersTestCase):

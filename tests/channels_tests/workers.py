@@ -103,10 +103,17 @@ class WorkersTestCase(SimpleTestCase):
         self.layer = IPCChannelLayer(path=self.path, capacity=1000)
         self.addCleanup(self.layer.close)
 
+    def environ(self, **variables):
+        """Return the variables that the project needs."""
+        return {
+            "LAYER_PATH": self.path,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **variables,
+        }
+
     def start(self, *args):
         """Return a process of runworker, once its workers are ready."""
-        env = {"LAYER_PATH": self.path, "PYTHONDONTWRITEBYTECODE": "1"}
-        process = manage(self.directory, "runworker", *args, env=env)
+        process = manage(self.directory, "runworker", *args, env=self.environ())
         self.addCleanup(process.kill)
         process.wait_for_line("Running worker against channel layer default")
         return process
