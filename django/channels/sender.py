@@ -129,7 +129,8 @@ class Sender:
                 self._changed.notify_all()
             try:
                 self._work(items)
-            except Exception:
+            except BaseException:
+                # Nobody else would send what comes later.
                 logger.exception("Dropped messages of consumers.")
             finally:
                 _settle([item for item in items if isinstance(item, asyncio.Future)])

@@ -23,6 +23,8 @@ from django.channels.watch import Watch
 
 # How often a message whose consumer raised ConsumeLater is tried again.
 MESSAGE_RETRIES = 10
+# Seconds that coroutines have to end when a worker alone was stopped.
+COROUTINE_SECONDS = 30.0
 # Seconds that what consumers sent has to leave, however late it is.
 SENDING_SECONDS = 1.0
 
@@ -127,6 +129,7 @@ class Worker(Consuming):
             self._run()
         finally:
             self.stop()
+            self.coroutines.stop(COROUTINE_SECONDS)
             self.prefetch.close()
 
     def _run(self):

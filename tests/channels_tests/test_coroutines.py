@@ -136,6 +136,20 @@ class ConsumeTests(SimpleTestCase):
         self.assertIsNone(self.result())
 
 
+class RunTests(SimpleTestCase):
+    def test_a_worker_alone_runs_coroutines_to_their_end(self):
+        async def consumer(message):
+            worker.stop()
+            await asyncio.sleep(0.001)
+            Channel("results", channel_layer=self.layer).send({"n": message["n"]})
+
+        self.layer = make_layer([route("a", consumer)])
+        worker = Worker(self.layer, signal_handlers=False)
+        self.layer.send("a", {"n": 1})
+        worker.run()
+        self.assertEqual(self.layer.receive(["results"]), ("results", {"n": 1}))
+
+
 class Gate:
     """A consumer that waits, and tells how many do."""
 
