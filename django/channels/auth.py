@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from django.channels.decorating import decorator
 from django.channels.needs import CHANNEL_SESSION, HTTP_SESSION, USER
-from django.channels.revocation import end_socket, watch_socket
+from django.channels.revocation import end_socket, end_sockets, watch_socket
 from django.channels.sessions import (
     channel_and_http_session,
     channel_session,
@@ -30,6 +30,7 @@ __all__ = [
     "channel_and_http_session_user_from_http",
     "channel_session_user",
     "channel_session_user_from_http",
+    "end_sockets",
     "http_session_user",
     "transfer_user",
 ]

@@ -3,11 +3,12 @@ from django.channels.auth import (
     channel_and_http_session_user_from_http,
     channel_session_user,
     channel_session_user_from_http,
+    end_sockets,
     http_session_user,
     transfer_user,
 )
 from django.channels.exceptions import LayerUnavailable
-from django.channels.revocation import CLOSE_CODE, end_sockets
+from django.channels.revocation import CLOSE_CODE
 from django.channels.sessions import channel_session, session_for_reply_channel
 from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.auth.models import User

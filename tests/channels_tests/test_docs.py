@@ -225,7 +225,9 @@ class SettingsTests(SimpleTestCase):
                 name = name.strip("`")
                 unit = next(u for end, u in LIMIT_UNITS.items() if name.endswith(end))
                 self.assertTrue(meaning.startswith(unit), meaning)
-                self.assertRegex(beyond, r"^((Refused|Closed), )?\d{3,4}$")
+                self.assertRegex(
+                    beyond, r"^(((Refused|Closed), )?\d{3,4}|The next is sent)$"
+                )
                 by_server = name == "WEBSOCKET_FRAME_BYTES"
                 self.assertEqual(enforcer, "ASGI server" if by_server else "Interface")
 
