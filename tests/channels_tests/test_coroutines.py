@@ -275,6 +275,9 @@ class SyncCodeTests(SimpleTestCase):
         self.assertEqual(self.closings, self.threads)
 
     def test_without_any_no_connection_is_touched(self):
+        # Receivers of signals may be such code, too.
+        for signal in (signals.consumer_started, signals.consumer_finished):
+            patch_for(self, signal, "receivers", [])
         group = self.start(1, route("b", echo))
         self.layer.send("b", {"n": 1})
         self.layer.receive(["results"], block=True, timeout=TIMEOUT)
