@@ -16,7 +16,7 @@ DEFAULT_LIMITS = {
     "HTTP_HEADER_BYTES": 64 * 1024,
     # Bytes of a request's body; 413 above.
     "HTTP_BODY_BYTES": 1024 * 1024 * 1024,
-    # Seconds for which a request waits for room in a full channel; 503 after.
+    # Seconds for which the channel of requests stays full while some wait; 503 after.
     "HTTP_QUEUE_SECONDS": 0.5,
     # Seconds until the first part of a response, from the last progress of the
     # request's body on; 503 after, or 408 if it is the body that does not come.

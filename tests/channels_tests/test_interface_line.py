@@ -1,8 +1,10 @@
 import asyncio
+import math
+import time
 
 from django.channels.exceptions import ChannelFull
 from django.channels.interface.dispatch import LaneDispatcher, LayerDispatcher
-from django.channels.interface.line import BATCH_LIMIT, Lines
+from django.channels.interface.line import BATCH_LIMIT, LINE_LIMIT, Lines, Place
 from django.test import SimpleTestCase
 from django.test.channel_layers import cites
 
@@ -25,11 +27,10 @@ class LineTestCase(SimpleTestCase):
         self.batches.append([message["n"] for _, message in messages])
         return await self.dispatcher.send_batch(channel, messages)
 
-    def enter(self, n, seconds=None, **content):
+    def enter(self, n, seconds=math.inf, most=math.inf, **content):
         """Return the Place of a message in the line, and the task that sends it."""
-        line = self.lines.here()
-        place = line.enter(self.dispatcher.open(), {"n": n, **content}, seconds)
-        return place, asyncio.ensure_future(line.send(place))
+        place = Place(self.dispatcher.open(), {"n": n, **content}, seconds, most)
+        return place, asyncio.ensure_future(self.lines.here().send(place))
 
     async def taken(self):
         _, message = await self.layer.areceive([CHANNEL], block=True, timeout=TIMEOUT)
@@ -57,6 +58,32 @@ class LineTests(LineTestCase):
             self.assertIsInstance(error, ChannelFull)
         self.assertEqual([await self.taken() for _ in range(2)], [0, 1])
         self.assertEqual(self.layer.statistics()["messages_pending"], 0)
+
+    async def test_nobody_is_given_up_while_others_are_served(self):
+        tasks = [self.enter(n, 0.3)[1] for n in range(2 + 40)]
+        begun = time.monotonic()
+        for n in range(len(tasks)):
+            self.assertEqual(await self.taken(), n)
+            # Slower than anybody would wait for a channel that stays full.
+            until = begun + 0.01 * n
+            while time.monotonic() < until:
+                await asyncio.sleep(0)
+        await asyncio.gather(*tasks)
+        self.assertGreater(time.monotonic(), begun + 0.3)
+
+    async def test_nobody_waits_longer_than_the_most(self):
+        tasks = [self.enter(n, 0.01, 0.05)[1] for n in range(3)]
+        with self.assertRaises(ChannelFull):
+            await tasks[2]
+
+    async def test_a_line_that_is_too_long_takes_nobody(self):
+        tasks = [self.enter(n)[1] for n in range(LINE_LIMIT + 1)]
+        await asyncio.sleep(0)
+        with self.assertRaisesMessage(ChannelFull, "1000 messages wait for room"):
+            await tasks[-1]
+        for n in range(LINE_LIMIT):
+            self.assertEqual(await self.taken(), n)
+        await asyncio.gather(*tasks[:-1])
 
     async def test_who_leaves_the_line_sends_nothing(self):
         places, tasks = zip(*[self.enter(n) for n in range(4)])

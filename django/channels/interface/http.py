@@ -9,6 +9,7 @@ http.response events. The messages are described in specs/protocols/http.rst.
 import asyncio
 import contextlib
 import logging
+import math
 
 from django.channels.exceptions import (
     ChannelFull,
@@ -19,6 +20,7 @@ from django.channels.interface.arrivals import Arrivals
 from django.channels.interface.bodies import ClientGone, Refused, RequestBody
 from django.channels.interface.dispatch import NO_ROOM, finish
 from django.channels.interface.leftovers import Leftover
+from django.channels.interface.line import Place
 from django.channels.interface.responses import ResponseWriter
 
 # Messages of a response after which its sender is told that they were passed on.
@@ -85,11 +87,14 @@ class HttpConnection:
         message = self._get_message(await self._read_first())
         if self._body.has_more:
             message["body_channel"] = await self._body.open_channel()
-        line = self._requests.here()
-        seconds = self._limits["HTTP_QUEUE_SECONDS"]
-        self._place = place = line.enter(self._lane, message, seconds)
+        place = self._place = Place(
+            self._lane,
+            message,
+            self._limits["HTTP_QUEUE_SECONDS"] or math.inf,
+            self._limits["HTTP_RESPONSE_SECONDS"] or math.inf,
+        )
         try:
-            await line.send(place)
+            await self._requests.here().send(place)
             self._moved()
             self._start_reader()
             while not self._response.complete:

@@ -5,7 +5,7 @@ In: messages of the connections in http.py. Out: a dispatcher's send_batch().
 
 The requests of an event loop stand in one line. What comes in one turn of the
 loop, or while others are on their way, goes out together; what finds no room is
-tried again for a while, first come, first served.
+tried again, first come, first served, until nobody was served for a while.
 """
 
 import asyncio
@@ -16,6 +16,8 @@ from itertools import islice
 from django.channels.exceptions import ChannelFull
 from django.channels.interface.dispatch import finish
 
+# Requests that wait at the most; more find no room at once.
+LINE_LIMIT = 1000
 # Requests that are sent at once, and that are tried when there was no room.
 BATCH_LIMIT = 100
 RETRY_LIMIT = 8
@@ -26,11 +28,15 @@ RETRY_INTERVAL_SECONDS = 0.01
 class Place:
     """A message's place in a line; ``is_sent`` tells whether it was sent."""
 
-    def __init__(self, lane, message, deadline):
+    def __init__(self, lane, message, seconds, most):
         self.lane = lane
         self.message = message
-        self.deadline = deadline
+        # How long it waits while nobody is served, and in any case.
+        self.seconds = seconds
+        self.most = most
         self.is_sent = False
+        # Why it was not when it was tried.
+        self.reason = None
         # Is it on its way just now?
         self.is_moving = False
         self.future = asyncio.get_running_loop().create_future()
@@ -64,12 +70,8 @@ class Line:
         self._channel = channel
         self._places = deque()
         self._task = None
-
-    def enter(self, lane, message, seconds):
-        """Return the Place of a message, for send(); None is for ever."""
-        now = asyncio.get_running_loop().time()
-        deadline = float("inf") if seconds is None else now + seconds
-        return Place(lane, message, deadline)
+        # When somebody was served the last time.
+        self._moved = 0
 
     async def send(self, place):
         """
@@ -79,6 +81,11 @@ class Line:
         being sent. When the caller is cancelled, ``place.is_sent`` is true if it
         was sent all the same.
         """
+        if len(self._places) >= LINE_LIMIT:
+            raise ChannelFull(
+                f"{LINE_LIMIT} messages wait for room on {self._channel} already."
+            )
+        place.entered = self._now()
         self._places.append(place)
         if self._task is None:
             self._task = asyncio.ensure_future(self._move())
@@ -116,6 +123,8 @@ class Line:
             results = await self._dispatcher.send_batch(self._channel, messages)
         except Exception as error:
             results = [error] * len(places)
+        if None in results:
+            self._moved = self._now()
         refused = []
         for place, error in zip(places, results):
             self._places.popleft()
@@ -131,10 +140,18 @@ class Line:
         return not refused
 
     def _expire(self):
-        now = asyncio.get_running_loop().time()
-        while self._places and self._places[0].deadline <= now:
-            place = self._places.popleft()
-            place.end(place.reason)
+        """Give up the first ones if the channel is full for too long."""
+        now = self._now()
+        while self._places:
+            place = self._places[0]
+            waits = now - place.entered
+            stalled = now - max(self._moved, place.entered) >= place.seconds
+            if not stalled and waits < place.most:
+                return
+            self._places.popleft().end(place.reason)
+
+    def _now(self):
+        return asyncio.get_running_loop().time()
 
 
 class Lines:

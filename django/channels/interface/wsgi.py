@@ -8,6 +8,7 @@ application returns. The messages are described in specs/protocols/http.rst.
 
 import contextlib
 import logging
+import math
 import queue
 import threading
 import time
@@ -30,6 +31,8 @@ from django.channels.limits import get_limits
 
 # Seconds between two tries to send to a channel that is full.
 RETRY_INTERVAL_SECONDS = 0.01
+# How often a request that is not next looks whether there is any progress.
+TURN_SECONDS = 0.1
 
 logger = logging.getLogger("django.channels.interface")
 
@@ -47,6 +50,8 @@ class WsgiApplication:
         self.replies = ReplyInbox(channel_layer)
         # Held by the request that is next when there is no room.
         self.turn = threading.Lock()
+        # When one was sent the last time.
+        self.moved = 0
         # (when, name) of reply channels that somebody may still answer on.
         self._leftovers = deque()
         self._overrides = limits or {}
@@ -169,18 +174,22 @@ class WsgiConnection:
             raise Refused(431, f"Request headers exceed {limit} bytes.")
 
     def _send_request(self, message):
-        seconds = self._limits["HTTP_QUEUE_SECONDS"]
-        deadline = float("inf") if seconds is None else time.monotonic() + seconds
-        turn = self._application.turn
-        if not turn.acquire(timeout=-1 if seconds is None else seconds):
-            raise Refused(503, "Request queue full.")
+        seconds = self._limits["HTTP_QUEUE_SECONDS"] or math.inf
+        application, entered = self._application, time.monotonic()
+        while not application.turn.acquire(timeout=TURN_SECONDS):
+            self._check_queue(entered, seconds)
         try:
             while not self._try_to_send(message):
-                if time.monotonic() >= deadline:
-                    raise Refused(503, "Request queue full.")
+                self._check_queue(entered, seconds)
                 time.sleep(RETRY_INTERVAL_SECONDS)
+            application.moved = time.monotonic()
         finally:
-            turn.release()
+            application.turn.release()
+
+    def _check_queue(self, entered, seconds):
+        """Raise Refused if nobody found room for so many seconds."""
+        if time.monotonic() - max(entered, self._application.moved) >= seconds:
+            raise Refused(503, "Request queue full.")
 
     def _try_to_send(self, message):
         try:

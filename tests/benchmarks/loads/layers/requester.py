@@ -31,17 +31,16 @@ class Client:
         self.begun = time.perf_counter()
         self._answer = b""
         if self._socket is None:
-            self._connect()
-        else:
-            self._socket.send(self._requester.request)
+            self.connect()
+        self._socket.send(self._requester.request)
 
-    def _connect(self):
+    def connect(self):
+        """Open a connection."""
         self._socket = socket.socket()
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.settimeout(TIMEOUT_SECONDS)
         self._socket.connect(self._requester.address)
         self._socket.setblocking(False)
-        self._socket.send(self._requester.request)
         self._requester.register(self._socket.fileno(), self)
 
     def read(self):
@@ -97,6 +96,8 @@ class Requester:
 
     def load(self, seconds):
         """Have every client ask for so long; return what came of it."""
+        for client in self._all:
+            client.connect()
         cpu, begun = time.process_time(), time.perf_counter()
         until, count, errors, times = begun + seconds, 0, 0, []
         waiting = set(self._all)
