@@ -11,12 +11,13 @@ from .services.waiting import wait_for
 from .sites import IPC, Redis, SiteTestCase
 
 CHURN = 60
+CHANGES = 50
 # The close code of a socket whose login ended.
 UNAUTHORIZED = 3000
 
 ROUTING = """
 from django.channels.auth import channel_session_user, channel_session_user_from_http
-from django.channels.routing import path
+from django.channels.routing import connect_consumer, path
 from django.channels.sessions import channel_session
 
 
@@ -34,8 +35,15 @@ def receive(message):
     message.reply_channel.send({"text": f"{message.user.username}{frames}"})
 
 
+@channel_session
+def keep(message):
+    message.channel_session[message["text"]] = True
+    message.reply_channel.send({"text": str(len(message.channel_session.keys()))})
+
+
 channel_routing = [
-    path("s/", {"websocket.connect": connect, "websocket.receive": receive})
+    path("s/", {"websocket.connect": connect, "websocket.receive": receive}),
+    path("k/", {"websocket.connect": connect_consumer, "websocket.receive": keep}),
 ]
 """
 
@@ -95,9 +103,9 @@ class LoginTests:
     def log_in(self, name):
         return self.get(f"/in/{name}")[1]
 
-    def open(self, cookie=""):
+    def open(self, cookie="", path="/s/"):
         headers = {"Cookie": cookie} if cookie else {}
-        connection = self.server.connect("/s/", additional_headers=headers)
+        connection = self.server.connect(path, additional_headers=headers)
         self.addCleanup(connection.__exit__, None, None, None)
         return connection.__enter__()
 
@@ -141,6 +149,17 @@ class LoginTests:
             lambda: int(self.get("/sessions")[0]) == before + 1,
             "only the login's session is left",
         )
+
+
+    def test_no_change_of_a_session_is_lost(self):
+        socket = self.open(path="/k/")
+        for number in range(CHANGES):
+            socket.send(str(number))
+        # Each was stored before it was answered, and others were stored meanwhile.
+        for _ in range(CHANGES):
+            socket.recv(timeout=PATIENCE_SECONDS)
+        socket.send("0")
+        self.assertEqual(socket.recv(timeout=PATIENCE_SECONDS), str(CHANGES))
 
 
 class AcrossTests(LoginTests):
