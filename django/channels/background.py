@@ -111,8 +111,31 @@ class _Listener(_BaseListener):
 
 
 class _AsyncListener(_BaseListener):
+    _context = None
+
     def __aiter__(self):
         return _AsyncMessages(self)
+
+    async def step(self):
+        """Return the next Message; raise StopAsyncIteration at the end."""
+        try:
+            if self._context is None:
+                self._context = self._opened()
+            else:
+                await _aclose_old_connections()
+            message = await self._next()
+        except BaseException:
+            self.end()
+            raise
+        if message is None:
+            self.end()
+            raise StopAsyncIteration
+        return message
+
+    def end(self):
+        """Put back what waits, in one call: a task may be cancelled twice."""
+        if self._context is not None:
+            self._context.close()
 
     async def _next(self):
         """Return the next Message, None at the end."""
@@ -132,35 +155,18 @@ class _AsyncMessages:
     What an ``async for`` alone holds, and lets go of when it is left.
 
     An asynchronous generator would be closed some time later, or never when its
-    event loop ends, and lose what it has fetched.
+    event loop ends, and lose what it has fetched. No coroutine refers to this: a
+    traceback that somebody keeps would keep it.
     """
 
     def __init__(self, listener):
         self._listener = listener
-        self._context = None
 
-    async def __anext__(self):
-        try:
-            if self._context is None:
-                self._context = self._listener._opened()
-            else:
-                await _aclose_old_connections()
-            message = await self._listener._next()
-        except BaseException:
-            self._end()
-            raise
-        if message is None:
-            self._end()
-            raise StopAsyncIteration
-        return message
+    def __anext__(self):
+        return self._listener.step()
 
     def __del__(self):
-        self._end()
-
-    def _end(self):
-        # In one blocking call: a cancelled task could be cancelled again.
-        if self._context is not None:
-            self._context.close()
+        self._listener.end()
 
 
 async def _aclose_old_connections():

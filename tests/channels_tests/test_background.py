@@ -57,6 +57,19 @@ class LoopTests(LayerTests):
             self.drain(body, batch=3)
         self.assertEqual(self.left(), [1, 2])
 
+    def test_a_traceback_that_is_kept_holds_nothing_back(self):
+        def body(message, messages):
+            raise ValueError("broken")
+
+        self.send(*range(3))
+        kept = None
+        try:
+            self.drain(body, batch=3)
+        except ValueError as error:
+            kept = error
+        self.assertEqual(self.left(), [1, 2])
+        self.assertIsNotNone(kept.__traceback__)
+
     def test_stop_ends_the_loop_after_the_body(self):
         def body(message, messages):
             if message["n"] == 1:
