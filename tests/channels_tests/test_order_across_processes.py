@@ -106,8 +106,9 @@ class OrderTests:
             *(connect(server, f"/s/{number}") for number in range(SOCKETS))
         )
         self.readers = [asyncio.ensure_future(self.read(s)) for s in sockets]
-        for number in range(FRAMES):
-            for socket in sockets:
+        # Those of a socket come together: without order, several workers have them.
+        for socket in sockets:
+            for number in range(FRAMES):
                 await socket.send(str(number))
         # Every kill has happened, and what was sent before it is over: this comes.
         await asyncio.wait_for(self.killing(), PATIENCE_SECONDS)
