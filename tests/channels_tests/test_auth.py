@@ -24,7 +24,9 @@ CLOSE = (REPLY_CHANNEL, {"close": CLOSE_CODE})
 
 class UserTestMixin:
     def setUp(self):
-        self.layer = self.enterContext(default_layer())
+        context = default_layer()
+        self.layer = context.__enter__()
+        self.addCleanup(context.__exit__, None, None, None)
         self.user = User.objects.create_user("ann", password="secret")
         self.client.force_login(self.user)
         self.key = self.client.session.session_key
