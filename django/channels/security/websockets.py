@@ -9,7 +9,7 @@ comes, so a foreign page could use a visitor's login. See
 specs/protocols/websocket.rst, section "Origin".
 """
 
-from functools import partial, update_wrapper
+from functools import update_wrapper, wraps
 from urllib.parse import urlsplit
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -123,8 +123,13 @@ class BaseOriginValidator:
     def __get__(self, instance, owner=None):
         if instance is None:
             return self
-        bound = partial(self._call, self.func.__get__(instance, owner))
-        return markcoroutinefunction(bound) if iscoroutinefunction(self) else bound
+        func = self.func.__get__(instance, owner)
+
+        @wraps(func)
+        def bound(message, *args, **kwargs):
+            return self._call(func, message, *args, **kwargs)
+
+        return markcoroutinefunction(bound) if iscoroutinefunction(func) else bound
 
     def __call__(self, message, *args, **kwargs):
         """Run the consumer; raise DenyConnection if the page may not."""
