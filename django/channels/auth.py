@@ -60,10 +60,11 @@ def get_user(session):
     """
     from django.contrib.auth.models import AnonymousUser
 
-    user = None
-    if session.get(BACKEND_SESSION_KEY) in settings.AUTHENTICATION_BACKENDS:
-        user_id = get_user_model()._meta.pk.to_python(session[SESSION_KEY])
-        user = load_backend(session[BACKEND_SESSION_KEY]).get_user(user_id)
+    user, user_id = None, session.get(SESSION_KEY)
+    backend = session.get(BACKEND_SESSION_KEY)
+    if user_id is not None and backend in settings.AUTHENTICATION_BACKENDS:
+        user_id = get_user_model()._meta.pk.to_python(user_id)
+        user = load_backend(backend).get_user(user_id)
     return user if user and _is_verified(session, user) else AnonymousUser()
 
 
