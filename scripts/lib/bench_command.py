@@ -14,7 +14,7 @@ from . import ROOT
 from .environment import find_python
 from .errors import ToolError
 
-WORKS = ("echo", "broadcast", "wsgi", "layers", "bus", "dispatch")
+WORKS = ("echo", "broadcast", "wsgi", "layers", "bus", "sockets", "dispatch")
 
 
 def parse(arguments):

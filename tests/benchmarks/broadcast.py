@@ -7,7 +7,7 @@ is checked: a lost, repeated or reordered one ends the benchmark.
 """
 
 from .comparison import Comparison
-from .sockets import socket_variants
+from .socket_variants import socket_variants
 
 ROUNDS = 5
 SECONDS = 3.0

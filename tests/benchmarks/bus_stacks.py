@@ -1,5 +1,5 @@
 """
-What serves HTTP in the benchmarks of the bus: a server, and workers behind Redis.
+What serves in the benchmarks of the bus: a server, and workers behind Redis.
 
 start() starts it all and returns a function that loads it for one turn.
 """
@@ -35,6 +35,11 @@ class Worker:
                 cwd=cwd,
             )
 
+    @property
+    def pid(self):
+        """The id of the process."""
+        return self._process.pid
+
     def __enter__(self):
         return self
 
@@ -65,17 +70,7 @@ class Stack:
 
     def start(self, place):
         """Return the function that measures a turn."""
-        env = self.side.environ()
-        if self.workers:
-            # Stacks share a Redis, each with channels of its own.
-            env["BENCH_REDIS"] = place.service("redis").address
-            env["BENCH_PREFIX"] = f"{self.slug}:"
-        for number in range(self.workers):
-            command = [self.side.environment.python, "manage.py", "runworker"]
-            log = self._log(place, f"worker-{number}")
-            place.enter(Worker(command, env, self.side.folder, log))
-        server = Server(self.command, env, self.side.folder, self._log(place, "server"))
-        place.enter(server)
+        server, _ = self.serve(place)
         load = {"port": server.port, "path": self.path, "expected": "Hello, world."}
         requester = place.start(
             f"{self.name}-requester",
@@ -88,6 +83,27 @@ class Stack:
 
         return turn
 
+    def serve(self, place):
+        """Start it; return the Server and the workers."""
+        env = self.side.environ()
+        if self.needs_redis:
+            # Stacks share a Redis, each with channels of its own.
+            env["BENCH_REDIS"] = place.service("redis").address
+            env["BENCH_PREFIX"] = f"{self.slug}:"
+        workers = []
+        for number in range(self.workers):
+            command = [self.side.environment.python, "manage.py", "runworker"]
+            log = self._log(f"worker-{number}")
+            worker = Worker(command, env, self.side.folder, log)
+            workers.append(place.enter(worker))
+        server = Server(self.command, env, self.side.folder, self._log("server"))
+        return place.enter(server), workers
+
+    @property
+    def needs_redis(self):
+        """Whether its processes talk to each other."""
+        return self.workers > 0
+
     @property
     def slug(self):
         """The name as a part of others."""
@@ -96,10 +112,15 @@ class Stack:
     @property
     def command(self):
         """What starts the server, with {port} for its port."""
-        application = "asgi:channel_layer" if self.workers else "wsgi:application"
-        return self.side.command(*self.server, f"{PROJECT}.{application}")
+        return self.side.command(*self.server, self.application)
 
-    def _log(self, place, what):
+    @property
+    def application(self):
+        """What the server serves."""
+        application = "asgi:channel_layer" if self.workers else "wsgi:application"
+        return f"{PROJECT}.{application}"
+
+    def _log(self, what):
         folder = WORK / "logs" / "bus"
         os.makedirs(folder, exist_ok=True)
         return folder / f"{self.slug}-{self.connections}-{what}.log"

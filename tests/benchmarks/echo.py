@@ -5,7 +5,7 @@ Both on the same Daphne. A bare application on it shows the limit.
 """
 
 from .comparison import Comparison
-from .sockets import socket_variants
+from .socket_variants import socket_variants
 
 ROUNDS = 5
 SECONDS = 2.0

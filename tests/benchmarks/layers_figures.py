@@ -25,6 +25,8 @@ class Target:
     unit: str = ""
     # How the values are shown.
     digits: int = 2
+    # Where the limit is from.
+    note: str = ""
 
     def judge(self, runs):
         """Return what is to be recorded of it."""
@@ -39,9 +41,14 @@ class Target:
         unit = f" {self.unit}" if self.unit else ""
         text = (
             f"{what}:{key} {figure.show(self.digits)}{unit}; "
-            f"{self.bound} {self.limit:,g} is the target: {'met' if met else 'MISSED'}"
+            f"{self.bound} {self.limit:,g} is the target{self._source}: "
+            f"{'met' if met else 'MISSED'}"
         )
         return {**asdict(self), **asdict(figure), "met": met, "text": text}
+
+    @property
+    def _source(self):
+        return f" ({self.note})" if self.note else ""
 
 
 def show_table(rows, out):

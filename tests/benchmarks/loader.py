@@ -59,22 +59,27 @@ class Loader:
         self._process.kill()
         self._process.communicate()
 
-    def measure(self, seconds):
-        """Load the server and return the Measurement."""
-        before, server = cpu_seconds_by_process(), self._server.cpu_seconds()
+    def load(self, seconds):
+        """Load the server and return what the load counted, without a fault."""
         self._process.stdin.write(f"{seconds}\n")
         self._process.stdin.flush()
         result = json.loads(self._read_line())
-        server = self._server.cpu_seconds() - server
-        grown = sum(
-            seconds - before.get(pid, 0)
-            for pid, seconds in cpu_seconds_by_process().items()
-        )
         if result["faults"]:
             raise ToolError(
                 f"{result['faults']} answers are wrong or missing, of "
                 f"{result['operations']} (the server wrote {self._server.log})."
             )
+        return result
+
+    def measure(self, seconds):
+        """Load the server and return the Measurement."""
+        before, server = cpu_seconds_by_process(), self._server.cpu_seconds()
+        result = self.load(seconds)
+        server = self._server.cpu_seconds() - server
+        grown = sum(
+            seconds - before.get(pid, 0)
+            for pid, seconds in cpu_seconds_by_process().items()
+        )
         loader = result["cpu_seconds"]
         return Measurement(
             result["operations"],

@@ -57,6 +57,11 @@ class Server:
     def __exit__(self, *exc_info):
         self._end()
 
+    @property
+    def pid(self):
+        """The id of its first process."""
+        return self._process.pid
+
     def cpu_seconds(self):
         """Return the CPU seconds that the server's processes have used."""
         return session_cpu_seconds(self._process.pid)

@@ -4,7 +4,7 @@ import asyncio
 from functools import partial
 
 from picows import WSListener, WSMsgType, ws_connect
-from session import run
+from session import Details, run
 
 WARM_UP_MESSAGES = 3
 # Sockets that connect at the same time.
@@ -58,7 +58,7 @@ class Member(WSListener):
         audience.got()
 
 
-class Load:
+class Load(Details):
     """All sockets of a run."""
 
     def __init__(self, options):

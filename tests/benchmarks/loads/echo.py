@@ -1,10 +1,11 @@
 """Sockets that each wait for the echo of a message before they send the next."""
 
 import asyncio
+import time
 from functools import partial
 
 from picows import WSListener, WSMsgType, ws_connect
-from session import run
+from session import percentiles, run
 
 WARM_UP_SECONDS = 0.5
 
@@ -16,6 +17,8 @@ class Echo(WSListener):
         self.number = number
         self.answered = 0
         self.faults = 0
+        # How long each answer took, in seconds.
+        self.times = []
         self.opened = asyncio.get_running_loop().create_future()
         self.settled = asyncio.Event()
         self._running = False
@@ -30,6 +33,7 @@ class Echo(WSListener):
         ):
             self.faults += 1
         self.answered += 1
+        self.times.append(time.perf_counter() - self._begun)
         if self._running:
             self._send()
         else:
@@ -42,6 +46,7 @@ class Echo(WSListener):
 
     def start(self):
         self._running = True
+        self.times.clear()
         self.settled.clear()
         self._send()
 
@@ -50,6 +55,7 @@ class Echo(WSListener):
 
     def _send(self):
         self._sent = b"%d of %d for the echo" % (self.answered, self.number)
+        self._begun = time.perf_counter()
         self._transport.send(WSMsgType.TEXT, self._sent)
 
 
@@ -84,6 +90,10 @@ class Load:
             missing += await self._misses(socket)
         faults = sum(socket.faults for socket in self._sockets) + missing
         return count, seconds, faults
+
+    def details(self):
+        """Return how long the answers took that came in the last work."""
+        return percentiles([time for socket in self._sockets for time in socket.times])
 
     def _count(self):
         return sum(socket.answered for socket in self._sockets)

@@ -4,7 +4,7 @@ import socket
 import time
 from collections import deque
 
-from session import run
+from session import Details, run
 
 # Connections that wait at the server, so that it never waits for us.
 UNDER_WAY = 4
@@ -12,7 +12,7 @@ WARM_UP_REQUESTS = 300
 TIMEOUT_SECONDS = 10
 
 
-class Load:
+class Load(Details):
     """
     The requests of a run.
 
