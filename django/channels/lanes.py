@@ -9,7 +9,7 @@ import asyncio
 import time
 from functools import partial
 
-from django.channels import consuming
+from django.channels import runs
 from django.channels.worker import Worker
 
 
@@ -37,7 +37,7 @@ class LaneWorker(Worker):
                 run.call()
                 run = self._find_again(run)
                 if run is not None:
-                    time.sleep(consuming.RETRY_DELAY_SECONDS)
+                    time.sleep(runs.RETRY_DELAY_SECONDS)
         except BaseException as error:
             self._report(error, channel, content)
         return None
@@ -47,12 +47,12 @@ class LaneWorker(Worker):
             await run.acall()
             run = self._find_again(run)
             if run is not None:
-                await asyncio.sleep(consuming.RETRY_DELAY_SECONDS)
+                await asyncio.sleep(runs.RETRY_DELAY_SECONDS)
 
     def _find_again(self, run):
         """Return the next run for the same message, None if it was the last."""
         if not run.comes_again:
             return None
         retries = run.retries + 1
-        content = {**run.message.content, consuming.RETRIES_KEY: retries}
+        content = {**run.message.content, runs.RETRIES_KEY: retries}
         return self._find(run.message.channel.name, content)

@@ -1,6 +1,6 @@
 """ConsumeLater where the server's process runs the consumers."""
 
-from django.channels import consuming, route
+from django.channels import route, runs
 from django.channels.asgi import InProcessApplication
 from django.channels.backends.memory import MemoryChannelLayer
 from django.channels.exceptions import ConsumeLater
@@ -53,7 +53,7 @@ class LaneRetryTests(SimpleTestCase):
             route("websocket.connect", script.connect),
             route("websocket.receive", getattr(script, receive)),
         ]
-        patch_for(self, consuming, "RETRY_DELAY_SECONDS", 0)
+        patch_for(self, runs, "RETRY_DELAY_SECONDS", 0)
         layer = default_layer(routing, layer_class=self.layer_class)
         self.enterContext(layer)
         application = InProcessApplication()

@@ -2,7 +2,7 @@ import threading
 from asyncio import CancelledError
 from unittest import mock
 
-from django.channels import Channel, consuming, outbox, receiving, route, signals
+from django.channels import Channel, outbox, receiving, route, runs, signals
 from django.channels.exceptions import (
     ConsumeLater,
     DenyConnection,
@@ -132,7 +132,7 @@ class ConsumeTests(WorkerTestCase):
 
     def test_connections_are_cleaned_before_and_after_also_of_a_failure(self):
         calls = []
-        patch_for(self, consuming, "close_old_connections", lambda: calls.append("db"))
+        patch_for(self, runs, "close_old_connections", lambda: calls.append("db"))
 
         def consumer(message):
             calls.append("consumer")
@@ -257,7 +257,7 @@ class AnswerTests(WorkerTestCase):
 
 class ConsumeLaterTests(WorkerTestCase):
     def setUp(self):
-        patch_for(self, consuming, "RETRY_DELAY_SECONDS", 0)
+        patch_for(self, runs, "RETRY_DELAY_SECONDS", 0)
 
     def test_the_message_comes_again_as_it_was(self):
         contents = []
