@@ -29,7 +29,7 @@ from django.channels.layers import (
 )
 from django.channels.limits import get_limits
 from django.channels.sender import Sender
-from django.channels.worker import WorkerGroup
+from django.channels.worker import Worker, WorkerGroup
 from django.core.asgi import get_asgi_application
 
 __all__ = [
@@ -103,6 +103,10 @@ class InProcessApplication:
     first connection. See Application for ``http`` and ``limits``.
     """
 
+    # What has consumers run: for the lanes of connections, and for named channels.
+    lane_worker_class = LaneWorker
+    worker_class = Worker
+
     def __init__(
         self, alias=DEFAULT_CHANNEL_LAYER, threads=CONSUMER_THREADS, **options
     ):
@@ -150,7 +154,7 @@ class InProcessApplication:
         # For servers that just end: their consumers may run until then.
         atexit.register(self.stop, EXIT_SECONDS)
         limits = get_limits(**(self._options.get("limits") or {}))
-        self._worker = LaneWorker(self.layer)
+        self._worker = self.lane_worker_class(self.layer)
         if self.layer.spans_processes:
             self._worker.sender = Sender()
         self._lanes = LaneDispatcher(
@@ -162,7 +166,9 @@ class InProcessApplication:
         self._application = Application(self.layer, self._lanes, **self._options)
         self._workers = None
         if self.layer.local_only():
-            self._workers = WorkerGroup(self.layer, self.threads)
+            self._workers = WorkerGroup(
+                self.layer, self.threads, worker_class=self.worker_class
+            )
             self._workers.start()
 
 

@@ -117,7 +117,7 @@ class ChannelLayerManager:
 
         Raise InvalidChannelLayerError if its configuration does not allow it.
         """
-        config = self._get_config(alias)
+        config = self.get_config(alias)
         if "TEST_CONFIG" not in config:
             raise InvalidChannelLayerError(
                 f"No TEST_CONFIG specified for {alias} in CHANNEL_LAYERS."
@@ -143,7 +143,12 @@ class ChannelLayerManager:
         for layer in layers:
             layer.close()
 
-    def _get_config(self, alias):
+    def get_config(self, alias):
+        """
+        Return what CHANNEL_LAYERS has for an alias.
+
+        Raise InvalidChannelLayerError if that is nothing, or is incomplete.
+        """
         try:
             config = self.configs[alias]
         except KeyError:
@@ -170,7 +175,7 @@ class ChannelLayerManager:
         return config
 
     def _make(self, alias, key):
-        config = self._get_config(alias)
+        config = self.get_config(alias)
         options = config.get(key, {})
         if not isinstance(options, dict):
             raise InvalidChannelLayerError(

@@ -127,6 +127,8 @@ def send_on_commit(layer, name, message, to_group=False, using=None):
         else:
             layer.send(name, message)
 
+    # For tests, which look at what waits.
+    send_committed.queued = layer, name, message, to_group
     # Robust: the transaction has ended well, and others wait for that too.
     transaction.on_commit(send_committed, using=using, robust=True)
 

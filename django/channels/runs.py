@@ -33,7 +33,16 @@ class Run:
     ``worker`` says what to send with, and how often ConsumeLater is obeyed.
     """
 
-    __slots__ = ("worker", "message", "consumer", "kwargs", "retries", "comes_again")
+    __slots__ = (
+        "worker",
+        "message",
+        "consumer",
+        "kwargs",
+        "retries",
+        "comes_again",
+        "result",
+        "error",
+    )
 
     def __init__(self, worker, message, consumer, kwargs, retries):
         self.worker = worker
@@ -43,6 +52,8 @@ class Run:
         self.retries = retries
         # Whether the message is consumed again, later.
         self.comes_again = False
+        # What the consumer returned, or raised and was logged: tests want to know.
+        self.result = self.error = None
 
     @property
     def is_async(self):
@@ -87,9 +98,9 @@ class Run:
     def _call(self):
         outbox = Outbox()
         with outbox.collecting():
-            result = self.consumer(self.message, **self.kwargs)
-        if inspect.iscoroutine(result):
-            result.close()
+            self.result = self.consumer(self.message, **self.kwargs)
+        if inspect.iscoroutine(self.result):
+            self.result.close()
             raise TypeError(
                 f"{_dotted_name(self.consumer)} returned a coroutine and is no "
                 f"coroutine function: mark it with asgiref.sync."
@@ -117,7 +128,7 @@ class Run:
             await consumer_started.asend(sender=sender, environ={})
             outbox, delay = Outbox(), 0
             with outbox.collecting():
-                await self.consumer(self.message, **self.kwargs)
+                self.result = await self.consumer(self.message, **self.kwargs)
         except BaseException as error:
             outbox, delay = self._settle(error)
             cancelled = isinstance(error, asyncio.CancelledError)
@@ -182,6 +193,7 @@ class Run:
         return outbox, RETRY_DELAY_SECONDS
 
     def _fail(self, error):
+        self.error = error
         logger.error(
             "Error processing message on %s with consumer %s:",
             self.message.channel,

@@ -154,6 +154,7 @@ class WorkerGroup:
     """
     Several workers in threads of this process. See Worker for the options.
 
+    ``worker_class`` is what they are instances of, a Worker unless it is given.
     ``journal`` is a Journal for what they have fetched. ``on_overdue()`` is called
     when a consumer has run for ``time_limit`` seconds; without it another thread
     takes that one's place.
@@ -169,6 +170,7 @@ class WorkerGroup:
         **options,
     ):
         self.channel_layer = channel_layer
+        self._worker_class = options.pop("worker_class", Worker)
         spans = channel_layer.spans_processes
         self.sender = Sender() if spans else DirectSender()
         self.coroutines = ConsumerLoop()
@@ -274,7 +276,7 @@ class WorkerGroup:
         return self.workers[index]
 
     def _make_worker(self, place=0):
-        worker = Worker(self.channel_layer, **self._options)
+        worker = self._worker_class(self.channel_layer, **self._options)
         worker.place = place
         worker.prefetch = self.prefetch
         worker.sender = self.sender

@@ -1,0 +1,53 @@
+"""Test cases whose channel layers are in memory, new for each test."""
+
+import sys
+
+from django.channels import DEFAULT_CHANNEL_LAYER, channel_layers
+from django.test import TestCase, TransactionTestCase
+
+from .assertions import MessageAssertions
+from .layers import layers_in_memory, take_message
+
+
+class ChannelTestCaseMixin(MessageAssertions):
+    """
+    Gives each test new layers, in memory, for the aliases that it names.
+
+    Nothing leaves the process, nothing of another test is seen, and no server is
+    needed, whatever CHANNEL_LAYERS has. Mix it into a subclass of SimpleTestCase.
+    """
+
+    test_channel_aliases = [DEFAULT_CHANNEL_LAYER]
+
+    def get_next_message(self, channel, alias=DEFAULT_CHANNEL_LAYER, require=False):
+        """
+        Take the next Message from a channel, None if nothing waits there.
+
+        With ``require``, fail then.
+        """
+        message = take_message(channel_layers[alias], channel)
+        if message is None and require:
+            self.fail(f"Expected a message on channel {channel}, got none.")
+        return message
+
+    def _setup_and_call(self, result, debug=False):
+        layers = layers_in_memory(self.test_channel_aliases)
+        try:
+            layers.__enter__()
+        except Exception:
+            if debug:
+                raise
+            result.addError(self, sys.exc_info())
+            return
+        try:
+            super()._setup_and_call(result, debug)
+        finally:
+            layers.__exit__(None, None, None)
+
+
+class ChannelTestCase(ChannelTestCaseMixin, TestCase):
+    """A TestCase with channel layers in memory. See ChannelTestCaseMixin."""
+
+
+class TransactionChannelTestCase(ChannelTestCaseMixin, TransactionTestCase):
+    """A TransactionTestCase with channel layers in memory."""

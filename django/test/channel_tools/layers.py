@@ -1,0 +1,127 @@
+"""
+The channel layers of tests: in memory, and aware of what was sent.
+
+In: aliases of CHANNEL_LAYERS, from cases.py and live.py. Out: layers in the place
+of theirs, until the test is over.
+"""
+
+import copy
+from collections import deque
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from django.channels import channel_layers
+from django.channels.backends.memory import MemoryChannelLayer
+from django.channels.layers import ChannelLayerWrapper
+from django.channels.message import Message
+from django.channels.names import inbox_of
+from django.core.signals import setting_changed
+
+# The latest messages that a layer knows to have been sent.
+KNOWN_MESSAGES = 10_000
+# What every layer can be configured with; a test's layer has the same.
+COMMON_OPTIONS = {"expiry", "group_expiry", "capacity", "channel_capacity"}
+
+
+@dataclass(frozen=True)
+class SentMessage:
+    """A message that was sent: ``name`` is that of a channel or of a group."""
+
+    name: str
+    content: dict
+    to_group: bool = False
+
+    def __str__(self):
+        return f"{self.content!r} to {describe(self.name, self.to_group)}"
+
+
+def describe(name, to_group):
+    """Return in words where messages go."""
+    return f"{'group' if to_group else 'channel'} {name!r}"
+
+
+class RecordingChannelLayer(MemoryChannelLayer):
+    """A memory layer with the messages that were sent, as SentMessages."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.sent_messages = deque(maxlen=KNOWN_MESSAGES)
+
+    def send(self, channel, message):
+        super().send(channel, message)
+        self._record(channel, message)
+
+    def send_batch(self, messages):
+        messages = list(messages)
+        errors = super().send_batch(messages)
+        for (channel, message), error in zip(messages, errors):
+            if error is None:
+                self._record(channel, message)
+        return errors
+
+    def send_group(self, group, message):
+        super().send_group(group, message)
+        self._record(group, message, to_group=True)
+
+    def flush(self):
+        super().flush()
+        self.sent_messages.clear()
+
+    def _record(self, name, message, to_group=False):
+        sent = SentMessage(name, copy.deepcopy(message), to_group)
+        self.sent_messages.append(sent)
+
+
+def make_layer(alias):
+    """
+    Return a memory layer with the routing and the limits of an alias.
+
+    Capacity and times are those of its TEST_CONFIG, of its CONFIG if it has none.
+    Raise InvalidChannelLayerError if there is no such alias.
+    """
+    config = channel_layers.get_config(alias)
+    options = config.get("TEST_CONFIG", config.get("CONFIG", {}))
+    common = {name: options[name] for name in COMMON_OPTIONS & options.keys()}
+    return ChannelLayerWrapper(
+        RecordingChannelLayer(**common), alias, config["ROUTING"]
+    )
+
+
+@contextmanager
+def layers_in_memory(aliases):
+    """Have the layers of some aliases be new ones in memory."""
+    layers = {alias: make_layer(alias) for alias in aliases}
+    old = {alias: channel_layers.set(alias, layer) for alias, layer in layers.items()}
+
+    def replace_again(*, setting, **kwargs):
+        # A test that overrides the setting does not want the layers it names.
+        if setting == "CHANNEL_LAYERS":
+            for alias in old:
+                if alias in channel_layers:
+                    channel_layers.set(alias, make_layer(alias))
+
+    setting_changed.connect(replace_again)
+    try:
+        yield
+    finally:
+        setting_changed.disconnect(replace_again)
+        for alias, layer in old.items():
+            if (used := channel_layers.set(alias, layer)) is not None:
+                used.close()
+
+
+def take_message(layer, channel):
+    """Return the next Message on a channel, None if nothing waits there."""
+    inbox = inbox_of(channel)
+    if not inbox or inbox == channel:
+        name, content = layer.receive([channel])
+        return None if name is None else Message(content, name, layer)
+    # An inbox is received from as a whole: what is for others goes back.
+    pairs, found = layer.receive_batch([inbox], layer.get_capacity(inbox)), None
+    for position, (name, content) in enumerate(pairs):
+        if name == channel:
+            found = Message(content, name, layer)
+            del pairs[position]
+            break
+    layer.put_back(pairs)
+    return found
