@@ -124,7 +124,9 @@ class Worker(Consuming):
             return
         if self.signal_handlers and _on_main_thread():
             self.install_signal_handler()
-        self.prefetch = Prefetch(self.channel_layer, channels)
+        self.prefetch = Prefetch(
+            self.channel_layer, channels, coroutines=self.coroutines
+        )
         try:
             self._run()
         finally:
