@@ -21,6 +21,9 @@ DEFAULT_LIMITS = {
     # Seconds until the first part of a response, from the last progress of the
     # request's body on; 503 after, or 408 if it is the body that does not come.
     "HTTP_RESPONSE_SECONDS": 60,
+    # Seconds for which a channel of sockets' messages stays full while some wait;
+    # refused, or closed with 1013, after.
+    "WEBSOCKET_QUEUE_SECONDS": 0.5,
     # Seconds until a consumer accepts a socket; refused after.
     "WEBSOCKET_HANDSHAKE_SECONDS": 5,
     # Bytes of a message on a socket, of all its frames; closed with 1009 above.

@@ -28,6 +28,13 @@ class SlowLayer(SpanningLayer):
         self.sent.append((channel, message))
         await asyncio.sleep(0)
 
+    async def asend_batch(self, messages):
+        await asyncio.sleep(0)
+        results = await super().asend_batch(messages)
+        self.sent += messages
+        await asyncio.sleep(0)
+        return results
+
     async def aclose_channel(self, name):
         await asyncio.sleep(0)
         await super().aclose_channel(name)
@@ -128,15 +135,16 @@ class FaultTests(WebSocketTestCase):
     @cites("WS-2", "however the socket ends")
     async def test_a_layer_that_fails_to_send(self):
         client, _ = await self.open()
-        layer, asend = self.layer.channel_layer, self.layer.channel_layer.asend
+        layer = self.layer.channel_layer
+        asend_batch = layer.asend_batch
         faults = [ConnectionError("gone")]
 
-        async def flaky(channel, message):
+        async def flaky(messages):
             if faults:
                 raise faults.pop()
-            await asend(channel, message)
+            return await asend_batch(messages)
 
-        patch_for(self, layer, "asend", flaky)
+        patch_for(self, layer, "asend_batch", flaky)
         await client.put("websocket.receive", text="a")
         with self.assertRaisesMessage(ConnectionError, "gone"):
             await client.ended()
@@ -162,7 +170,8 @@ class FaultTests(WebSocketTestCase):
     async def test_a_layer_that_is_away_is_not_said_to_be_full(self):
         away = LayerUnavailable("gone")
         client, _ = await self.open()
-        with mock.patch.object(self.layer.channel_layer, "asend", side_effect=away):
+        layer = self.layer.channel_layer
+        with mock.patch.object(layer, "asend_batch", side_effect=away):
             with self.assertLogs("django.channels.interface", "WARNING") as logs:
                 await client.put("websocket.receive", text="a")
                 await client.get()

@@ -359,13 +359,15 @@ class LimitTests(WebSocketTestCase):
 
     async def test_a_layer_that_is_away_refuses_a_handshake(self):
         client = self.make_client(extensions={"websocket.http.response": {}})
-        with mock.patch.object(self.layer.channel_layer, "asend", side_effect=AWAY):
+        layer = self.layer.channel_layer
+        with mock.patch.object(layer, "asend_batch", side_effect=AWAY):
             self.assertEqual((await client.connect())["status"], 503)
             await client.ended()
 
     async def test_a_layer_that_goes_away_closes_with_1013(self):
         client, connect = await self.open()
-        with mock.patch.object(self.layer.channel_layer, "asend", side_effect=AWAY):
+        layer = self.layer.channel_layer
+        with mock.patch.object(layer, "asend_batch", side_effect=AWAY):
             with self.assertLogs("django.channels.interface", "WARNING"):
                 await client.put("websocket.receive", text="lost")
                 event = await client.get()

@@ -31,6 +31,11 @@ class Application:
         self.dispatcher = dispatcher
         self.replies = ReplyInbox(channel_layer)
         self.requests = Lines(dispatcher, "http.request")
+        # Sockets wait with one message each, however many there are.
+        self.frames = {
+            channel: Lines(dispatcher, channel, limit=None)
+            for channel in ("websocket.connect", "websocket.receive")
+        }
         self.open_sockets = set()
         # What tells of the ends of sockets, in tasks that outlive their servers' call.
         self.lingering = set()

@@ -9,6 +9,7 @@ websocket.disconnect messages, to the lane of the socket.
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import time
 from collections import deque
@@ -24,6 +25,7 @@ from django.channels.interface.endings import (
     describe_refusal,
 )
 from django.channels.interface.frames import Rate, size_of
+from django.channels.interface.line import Place
 from django.channels.interface.turns import CONSUMED, CONSUMING, ORDERED, Turn
 
 # Seconds for which a websocket.disconnect is tried again on a full channel.
@@ -45,6 +47,7 @@ class Incoming:
         # The sockets whose disconnect is still to be sent.
         self._open = application.open_sockets
         self._lane = application.dispatcher.open()
+        self._lines = application.frames
         self._limits = application.limits
         self._rate = Rate(self._limits["WEBSOCKET_MESSAGES_PER_SECOND"])
         self._path = path = scope["path"]
@@ -71,11 +74,10 @@ class Incoming:
         """Send websocket.connect; raise what the lane raises."""
         try:
             await self._send("websocket.connect", handshake)
-        except asyncio.CancelledError:
-            # It was sent nevertheless.
-            self._open.add(self)
-            raise
-        self._open.add(self)
+        finally:
+            # Who was cancelled may have sent it nevertheless.
+            if self._number:
+                self._open.add(self)
 
     async def receive(self, event):
         """Take a message of the client."""
@@ -194,14 +196,31 @@ class Incoming:
         waits = self._turn is not None and (self._is_ordered or message["order"] == 0)
         if waits:
             self._turn.take(message["order"])
+        place = self._get_place(channel, message)
         try:
-            await self._lane.send(channel, message)
-        except Exception:
-            # It was not sent: its number is the next one's.
-            self._number -= 1
-            if waits:
-                self._turn.release(message["order"])
+            if place is None:
+                await self._lane.send(channel, message)
+            else:
+                await self._lines[channel].here().send(place)
+        except BaseException as error:
+            # Who is cancelled may have sent it nevertheless.
+            cancelled = isinstance(error, asyncio.CancelledError)
+            if not cancelled or (place is not None and not place.is_sent):
+                # Its number is the next one's.
+                self._number -= 1
+                if waits:
+                    self._turn.release(message["order"])
             raise
+
+    def _get_place(self, channel, message):
+        """Return the place of a message in a line, None if it stands in none."""
+        if self._lane.keeps_order or channel not in self._lines:
+            return None
+        most = None
+        if channel == "websocket.connect":
+            most = self._limits["WEBSOCKET_HANDSHAKE_SECONDS"]
+        seconds = self._limits["WEBSOCKET_QUEUE_SECONDS"]
+        return Place(self._lane, message, seconds or math.inf, most or math.inf)
 
     def _get_message(self, channel, content):
         message = {

@@ -65,9 +65,10 @@ class Place:
 class Line:
     """The messages of one event loop that go to one channel."""
 
-    def __init__(self, dispatcher, channel):
+    def __init__(self, dispatcher, channel, limit=LINE_LIMIT):
         self._dispatcher = dispatcher
         self._channel = channel
+        self._limit = limit
         self._places = deque()
         self._task = None
         # When somebody was served the last time.
@@ -81,9 +82,9 @@ class Line:
         being sent. When the caller is cancelled, ``place.is_sent`` is true if it
         was sent all the same.
         """
-        if len(self._places) >= LINE_LIMIT:
+        if self._limit is not None and len(self._places) >= self._limit:
             raise ChannelFull(
-                f"{LINE_LIMIT} messages wait for room on {self._channel} already."
+                f"{self._limit} messages wait for room on {self._channel} already."
             )
         place.entered = self._now()
         self._places.append(place)
@@ -155,11 +156,16 @@ class Line:
 
 
 class Lines:
-    """The lines of all event loops that a channel is sent to from."""
+    """
+    The lines of all event loops that a channel is sent to from.
 
-    def __init__(self, dispatcher, channel):
+    No more than ``limit`` messages stand in each; None is no limit.
+    """
+
+    def __init__(self, dispatcher, channel, limit=LINE_LIMIT):
         self._dispatcher = dispatcher
         self._channel = channel
+        self._limit = limit
         self._lines = weakref.WeakKeyDictionary()
 
     def here(self):
@@ -167,5 +173,7 @@ class Lines:
         loop = asyncio.get_running_loop()
         line = self._lines.get(loop)
         if line is None:
-            line = self._lines[loop] = Line(self._dispatcher, self._channel)
+            line = self._lines[loop] = Line(
+                self._dispatcher, self._channel, self._limit
+            )
         return line
