@@ -1,8 +1,9 @@
 """The interface sends the messages of an ordered socket one after the other."""
 
 import asyncio
+from types import SimpleNamespace
 
-from django.channels.interface import websocket
+from django.channels.interface import turns, websocket
 from django.channels.interface.application import Application
 from django.channels.interface.dispatch import LaneDispatcher
 from django.test.channel_layers import cites
@@ -204,6 +205,29 @@ class LossTests(OrderTestCase):
             await self.tell(connect, "consuming", 1)
             await self.assertNothingSent(client, connect)
             await asyncio.sleep(0.01)
+        await self.tell(connect, "consumed", 1)
+        self.assertEqual((await self.next_message())["text"], "b")
+        client.future.cancel()
+
+    @cites("WS-17", "has passed since it was sent")
+    async def test_the_time_begins_when_the_message_has_been_sent(self):
+        client, connect = await self.open_ordered(
+            limits={"WEBSOCKET_ORDER_SECONDS": 60}
+        )
+        await self.settle(client, connect)
+        clock = [1000.0]
+        patch_for(self, turns, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+        asend_batch = self.layer.channel_layer.asend_batch
+
+        async def slow(messages):
+            # As in a line for a channel that is full.
+            clock[0] += 100
+            return await asend_batch(messages)
+
+        patch_for(self, self.layer.channel_layer, "asend_batch", slow)
+        await self.say(client, *"ab")
+        self.assertEqual((await self.next_message())["text"], "a")
+        await self.assertNothingSent(client, connect)
         await self.tell(connect, "consumed", 1)
         self.assertEqual((await self.next_message())["text"], "b")
         client.future.cancel()

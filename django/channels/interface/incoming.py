@@ -211,6 +211,9 @@ class Incoming:
                 if waits:
                     self._turn.release(message["order"])
             raise
+        if waits:
+            # Only now does the time begin in which the layer keeps it.
+            self._turn.renew(message["order"])
 
     def _get_place(self, channel, message):
         """Return the place of a message in a line, None if it stands in none."""
