@@ -150,7 +150,6 @@ class LoginTests:
             "only the login's session is left",
         )
 
-
     def test_no_change_of_a_session_is_lost(self):
         socket = self.open(path="/k/")
         for number in range(CHANGES):
