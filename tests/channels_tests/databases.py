@@ -167,18 +167,19 @@ class MariaDBTestCase(ServerTestCase):
     """A database on the MariaDB that all tests share."""
 
     @classmethod
+    def setUpClass(cls):
+        # PyMySQL leaves a socket that is refused to the garbage collector.
+        stack = contextlib.ExitStack()
+        cls.addClassCleanup(stack.close)
+        stack.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("ignore", "unclosed <socket", ResourceWarning)
+        stack.callback(gc.collect)
+        super().setUpClass()
+
+    @classmethod
     def start(cls):
         server = services.mariadb()
         import pymysql
 
         pymysql.install_as_MySQLdb()
         return server
-
-    def stop_store(self, layer):
-        # PyMySQL leaves a socket that is refused to the garbage collector.
-        stack = contextlib.ExitStack()
-        self.addCleanup(stack.close)
-        stack.enter_context(warnings.catch_warnings())
-        warnings.filterwarnings("ignore", "unclosed <socket", ResourceWarning)
-        stack.callback(gc.collect)
-        super().stop_store(layer)
