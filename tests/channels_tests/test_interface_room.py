@@ -81,3 +81,19 @@ class RoomTests(WebSocketTestCase):
         client.future.cancel()
         await asyncio.wait([client.future])
         self.assertEqual(self.layer.statistics()["messages_pending"], 2)
+
+
+class BurstTests(WebSocketTestCase):
+    async def test_a_burst_of_replies_is_written_as_it_is_read(self):
+        """More come at once than may wait, but the client reads them."""
+        self.layer = make_layer(layer_class=SpanningLayer, capacity=5000)
+        client, connect = await self.open()
+        texts = [str(number) for number in range(2500)]
+        replies = [(connect["reply_channel"], {"text": text}) for text in texts]
+        await self.layer.asend_batch(replies)
+        for text in texts:
+            self.assertEqual(
+                await client.get(), {"type": "websocket.send", "text": text}
+            )
+        await client.disconnect()
+        await self.assertDisconnected(order=1)

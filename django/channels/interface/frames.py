@@ -67,6 +67,11 @@ def get_send_event(reply):
     return {"type": "websocket.send", "bytes": reply["bytes"]}
 
 
+def is_only_text(reply):
+    """Return whether a reply is a text for the client, like most, and nothing else."""
+    return len(reply) == 1 and type(reply.get("text")) is str
+
+
 def reply_error(reply):
     """Return what is wrong with a reply as a sentence, or None."""
     if unknown := set(reply) - _KEYS:

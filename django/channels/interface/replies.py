@@ -54,9 +54,9 @@ class _Mailbox:
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(self._deliver_all)
 
-    def is_here(self):
-        """Return whether this is running on the loop, with nothing before it."""
-        return not self._items and self._loop() is _running_loop()
+    def is_of(self, loop):
+        """Return whether it is the loop's, with nothing that comes first."""
+        return not self._items and self._loop() is loop
 
     def _deliver_all(self):
         # Cleared first: what is put from here on schedules another turn.
@@ -166,6 +166,8 @@ class ReplyInbox:
             try:
                 self._hand_over(await receive([self._pattern], **_READ))
                 backoff.reset()
+                # There may be more; first, the connections write this.
+                await asyncio.sleep(0)
             except Exception as error:
                 await asyncio.sleep(backoff.next(error))
 
@@ -191,13 +193,14 @@ class ReplyInbox:
                 failed.wait(backoff.next(error))
 
     def _hand_over(self, batch):
+        here = _running_loop()
         for name, message in batch:
             try:
                 mailbox, deliver = self._open[name]
             except KeyError:
                 logger.debug("Dropped a reply to %s, which is closed.", name)
             else:
-                if mailbox is None or mailbox.is_here():
+                if mailbox is None or mailbox.is_of(here):
                     _deliver(deliver, message)
                 else:
                     mailbox.put(deliver, message)

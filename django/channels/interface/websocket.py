@@ -27,6 +27,7 @@ from django.channels.interface.endings import (
 from django.channels.interface.frames import (
     get_handshake,
     get_send_event,
+    is_only_text,
     reply_error,
 )
 from django.channels.interface.incoming import Incoming
@@ -73,7 +74,8 @@ class WebSocketConnection:
         self._writer = None
         self._timer = None
         self._waiting = deque()
-        self._wake = asyncio.Event()
+        # What the writer waits for while there is nothing to write.
+        self._work = None
 
     async def serve(self):
         """Carry messages between the socket and its consumers until it ends."""
@@ -104,7 +106,7 @@ class WebSocketConnection:
         except MessageTooLarge:
             return await self._refuse(431, "Request headers too large.")
         reader = asyncio.ensure_future(self._read())
-        reader.add_done_callback(lambda task: self._wake.set())
+        reader.add_done_callback(lambda task: self._wake())
         try:
             await self._write_until(reader)
         finally:
@@ -163,7 +165,12 @@ class WebSocketConnection:
             self._give_up(TRY_AGAIN_LATER, "it does not read its messages")
         else:
             self._waiting.append(reply)
-            self._wake.set()
+            self._wake()
+
+    def _wake(self):
+        """Have the writer look what there is to do."""
+        if self._work is not None and not self._work.done():
+            self._work.set_result(None)
 
     def _give_up(self, code, reason):
         """Drop what waits and have the socket closed."""
@@ -173,7 +180,7 @@ class WebSocketConnection:
             logger.warning("Closing %s with %d: %s.", self._scope["path"], code, reason)
             self._waiting.clear()
             self._waiting.append({"close": code})
-            self._wake.set()
+            self._wake()
             if self._writer is not None:
                 self._set_timer(CLOSE_SECONDS, self._abandon)
 
@@ -189,7 +196,7 @@ class WebSocketConnection:
 
     async def _write_until(self, reader):
         """Write replies until the socket ends, or has been closed long enough."""
-        self._writer = asyncio.current_task()
+        loop, self._writer = asyncio.get_running_loop(), asyncio.current_task()
         if seconds := self._limits["WEBSOCKET_HANDSHAKE_SECONDS"]:
             self._set_timer(seconds, self._expire)
         try:
@@ -197,8 +204,8 @@ class WebSocketConnection:
                 if self._waiting:
                     await self._write(self._waiting.popleft())
                 else:
-                    self._wake.clear()
-                    await self._wake.wait()
+                    self._work = loop.create_future()
+                    await self._work
         except OSError:
             # The server says so when the client is gone; the reader hears why.
             self._state = State.CLOSING
@@ -220,6 +227,8 @@ class WebSocketConnection:
 
     async def _write(self, reply):
         """Act on one reply, by the decision table of the specification."""
+        if self._state is State.OPEN and is_only_text(reply):
+            return await self._send({"type": "websocket.send", **reply})
         if reply.get("type") == GAP_TYPE:
             return await self._tell_gap()
         error = reply_error(reply)
