@@ -216,6 +216,7 @@ class WorkerGroup:
         for worker in self.workers:
             worker.termed = True
         self.prefetch.stop()
+        logger.debug("Beginning nothing more; what runs has %.1f s.", left())
         done = self.coroutines.stop(left())
         # Until then, coroutines had the threads do what is synchronous.
         self.prefetch.end()

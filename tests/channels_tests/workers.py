@@ -20,6 +20,12 @@ CHANNEL_LAYERS["default"] = {
     "ROUTING": "mysite.routing.channel_routing",
 }
 DATABASES = {}
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "loggers": {"django.channels": {"handlers": ["console"], "level": "DEBUG"}},
+}
 """
 
 # "results" is what the test reads, "answers" what a consumer waits for.
