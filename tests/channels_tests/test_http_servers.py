@@ -1,5 +1,10 @@
-"""gunicorn, for requests on the bus and beside an ASGI server, each a process."""
+"""
+Requests that workers answer, behind servers of every kind, each a process.
 
+And the mixed placement: gunicorn for pages, Daphne for sockets.
+"""
+
+import contextlib
 import json
 import socket
 import struct
@@ -13,6 +18,7 @@ from django.test import tag
 from . import services
 from .development import RunserverTestCase
 from .processes import Process, manage
+from .services.waiting import wait_for
 from .test_servers import ServedProject
 from .utils import TIMEOUT
 
@@ -36,6 +42,8 @@ channel_routing = [
 """
 
 URLS = """
+import asyncio
+import os
 import sys
 
 from django.channels import Channel, Group
@@ -59,6 +67,22 @@ def upload(request):
     return HttpResponse(sum(file.size for file in request.FILES.values()))
 
 
+def files(request):
+    # Of the worker, with what it has for uploads.
+    return HttpResponse(len(os.listdir("/proc/self/fd")))
+
+
+async def patient(request):
+    async def parts():
+        try:
+            yield b"first"
+            await asyncio.Event().wait()
+        finally:
+            sys.stdout.write("The wait is over.\\n")
+
+    return StreamingHttpResponse(parts())
+
+
 def endless(request):
     def parts():
         try:
@@ -75,6 +99,8 @@ urlpatterns = [
     path("delegate", delegate),
     path("upload", upload),
     path("endless", endless),
+    path("files", files),
+    path("patient", patient),
 ]
 """
 
@@ -88,8 +114,7 @@ BOUNDARY = "BoUnDaRyStRiNg"
 UPLOAD_BYTES = 4_000_000
 
 
-@skipUnless(find_spec("gunicorn"), "gunicorn is not installed.")
-class GunicornTestCase(RunserverTestCase):
+class BusTestCase(RunserverTestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -127,16 +152,16 @@ class GunicornTestCase(RunserverTestCase):
         command = ["daphne", "--port=0", application]
         return self.run_module(r"Listening on TCP address 127\.0\.0\.1:(\d+)", *command)
 
+    def uvicorn(self, application):
+        command = ["uvicorn", "--port=0", application]
+        listening = r"Uvicorn running on http://127\.0\.0\.1:(\d+)"
+        return self.run_module(listening, *command)
+
     def work(self):
         process = manage(self.directory, "runworker", "--threads=2", env=self.env)
         self.addCleanup(process.kill)
         process.wait_for_line("Running worker")
         return process
-
-
-@tag("slow")
-class BusTests(GunicornTestCase):
-    """gunicorn puts requests onto the layer."""
 
     def upload(self, server):
         """Return (status, body) of the response to a file of UPLOAD_BYTES."""
@@ -154,13 +179,35 @@ class BusTests(GunicornTestCase):
         finally:
             connection.close()
 
-    def leave_within_a_response(self, server):
+    def leave_within_a_response(self, server, path="/endless"):
+        """Reset the connection when something of the response has come."""
+        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        with self.leaving(server, head.encode()) as client:
+            self.assertTrue(client.recv(1000))
+
+    def leave_within_an_upload(self, server):
+        """Reset the connection when half of the file was sent."""
+        head = (
+            f"POST /upload HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            f"Content-Length: {UPLOAD_BYTES * 2}\r\n\r\n"
+        )
+        with self.leaving(server, head.encode() + b"x" * UPLOAD_BYTES):
+            pass
+
+    @contextlib.contextmanager
+    def leaving(self, server, data):
         address = (server.host, server.port)
         with socket.create_connection(address, TIMEOUT) as client:
-            client.sendall(b"GET /endless HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-            self.assertTrue(client.recv(1000))
+            client.sendall(data)
+            yield client
             linger = struct.pack("ii", 1, 0)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+
+@tag("slow")
+@skipUnless(find_spec("gunicorn"), "gunicorn is not installed.")
+class GunicornTests(BusTestCase):
+    """gunicorn puts requests onto the layer."""
 
     def test_workers_answer_the_requests_of_every_kind_of_its_workers(self):
         worker = self.work()
@@ -183,7 +230,34 @@ class BusTests(GunicornTestCase):
         self.assertQuiet(worker)
 
 
-class MixedTests(GunicornTestCase):
+@tag("slow")
+@skipUnless(find_spec("uvicorn"), "uvicorn is not installed.")
+class AsgiTests(BusTestCase):
+    """ASGI servers put requests onto the layer."""
+
+    def test_nothing_is_left_of_clients_that_come_and_go(self):
+        worker = self.work()
+        for number, serve in enumerate([self.uvicorn, self.daphne], 1):
+            with self.subTest(server=serve.__name__):
+                server = serve("mysite.asgi:channel_layer")
+                self.assertEqual(self.upload(server)[0], 200)
+                before = int(server.get("/files")[1])
+                for _ in range(5):
+                    self.leave_within_an_upload(server)
+                self.leave_within_a_response(server)
+                worker.wait_for_line("The stream is closed", number)
+                self.leave_within_a_response(server, "/patient")
+                worker.wait_for_line("The wait is over", number)
+                wait_for(
+                    lambda: int(server.get("/files")[1]) <= before,
+                    "the worker has no more files open than before",
+                )
+                self.assertEqual(self.upload(server)[0], 200)
+        self.assertQuiet(worker)
+
+
+@skipUnless(find_spec("gunicorn"), "gunicorn is not installed.")
+class MixedTests(BusTestCase):
     """gunicorn serves views, Daphne serves sockets, and they share a layer."""
 
     def test_plain_views_send_to_groups_and_channels(self):
