@@ -21,8 +21,9 @@ LINE_LIMIT = 1000
 # Requests that are sent at once, and that are tried when there was no room.
 BATCH_LIMIT = 100
 RETRY_LIMIT = 8
-# Seconds between two tries while the channel is full.
-RETRY_INTERVAL_SECONDS = 0.01
+# Seconds until a full channel is tried again, and the most, if it stays full.
+FIRST_RETRY_SECONDS = 0.002
+LAST_RETRY_SECONDS = 0.01
 
 
 class Place:
@@ -101,16 +102,17 @@ class Line:
 
     async def _move(self):
         """Send what stands in the line until nothing does."""
-        limit = BATCH_LIMIT
+        limit, pause = BATCH_LIMIT, FIRST_RETRY_SECONDS
         try:
             while self._places:
                 if await self._send(limit):
-                    limit = min(limit * 2, BATCH_LIMIT)
+                    limit, pause = min(limit * 2, BATCH_LIMIT), FIRST_RETRY_SECONDS
                     continue
                 self._expire()
                 if self._places:
                     limit = RETRY_LIMIT
-                    await asyncio.sleep(RETRY_INTERVAL_SECONDS)
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, LAST_RETRY_SECONDS)
         finally:
             self._task = None
 
