@@ -1,0 +1,140 @@
+import time
+from unittest import mock
+
+from django.channels.exceptions import LayerUnavailable
+from django.channels.interface.application import get_bus_application
+from django.channels.interface.bodies import BODY_CHUNK_BYTES, BODY_WINDOW
+from django.channels.limits import get_limits
+from django.test import SimpleTestCase
+from django.test.channel_layers import cites
+
+from .connections import Connection, HttpClient
+from .layers import SpanningLayer, make_layer
+from .test_interface_http import HttpTestCase
+
+
+class LimitTests(HttpTestCase):
+    @cites("HTTP-12", "stays full for its time limit, 0.5 seconds by default")
+    async def test_a_channel_that_stays_full_answers_503(self):
+        self.layer = make_layer(layer_class=SpanningLayer, capacity=1)
+        await self.layer.asend("http.request", {"path": "/other/"})
+        client = self.make_client(limits={"HTTP_QUEUE_SECONDS": 0.05})
+        status, _, body = await client.request()
+        self.assertEqual((status, body), (503, b"Request queue full.\n"))
+        self.assertEqual(self.layer.statistics()["messages_pending"], 1)
+        self.assertEqual(get_limits()["HTTP_QUEUE_SECONDS"], 0.5)
+
+    @cites("HTTP-15", "must not cut a request while its body makes progress")
+    async def test_an_upload_may_take_longer_than_a_response(self):
+        limits = {"HTTP_RESPONSE_SECONDS": 0.5}
+        client = self.make_client(method="POST", limits=limits)
+        begun = time.monotonic()
+        part = {"body": b"x" * BODY_CHUNK_BYTES, "more_body": True}
+        await client.put("http.request", **part)
+        message = await self.next_message()
+        credit = {"type": "http.request.credit", "chunks": 1}
+        while time.monotonic() < begun + 0.8:
+            await client.put("http.request", **part)
+            await self.next_message(message["body_channel"])
+            await self.reply(message, **credit)
+        await client.put("http.request", body=b"", more_body=False)
+        await self.reply(message, status=204)
+        self.assertEqual((await client.response())[0], 204)
+
+    @cites("HTTP-15", "If it is the client that sends nothing in that time")
+    async def test_a_body_that_does_not_come_gets_408(self):
+        for body in b"", b"x", b"x" * BODY_CHUNK_BYTES * 2:
+            with self.subTest(size=len(body)):
+                limits = {"HTTP_RESPONSE_SECONDS": 0.05}
+                client = self.make_client(method="POST", limits=limits)
+                await client.put("http.request", body=body, more_body=True)
+                status, _, content = await client.response()
+                self.assertEqual(status, 408)
+                self.assertEqual(content, b"Request body did not arrive in time.\n")
+        message = await self.next_message()
+        for closed in None, True:
+            part = await self.next_message(message["body_channel"])
+            self.assertIs(part.get("closed"), closed)
+        self.assertNothingLeft()
+
+    async def test_a_body_that_nobody_reads_gets_503(self):
+        limits = {"HTTP_RESPONSE_SECONDS": 0.05}
+        client = self.make_client(method="POST", limits=limits)
+        for _ in range(BODY_WINDOW + 2):
+            part = b"x" * BODY_CHUNK_BYTES
+            await client.put("http.request", body=part, more_body=True)
+        self.assertEqual((await client.response())[0], 503)
+
+    async def test_a_layer_that_is_away_is_not_said_to_be_full(self):
+        away = LayerUnavailable("gone")
+        with mock.patch.object(
+            self.layer.channel_layer, "asend_batch", side_effect=away
+        ):
+            status, _, body = await self.make_client().request()
+        self.assertEqual((status, body), (503, b"Request queue not available.\n"))
+
+    @cites("HTTP-12", "when no response begins within another time limit")
+    async def test_a_request_that_nobody_answers_gets_503(self):
+        client = self.make_client(limits={"HTTP_RESPONSE_SECONDS": 0.05})
+        status, _, body = await client.request()
+        self.assertEqual(status, 503)
+        self.assertEqual(body, b"Worker server failed to respond within time limit.\n")
+
+    @cites("HTTP-13", "with status 431 when the headers are larger than its limit")
+    async def test_headers_above_the_limit_get_431(self):
+        headers = [(b"cookie", b"x" * 100)]
+        client = self.make_client(headers=headers, limits={"HTTP_HEADER_BYTES": 100})
+        self.assertEqual((await client.request())[0], 431)
+        self.assertNothingLeft()
+
+    async def test_an_announced_body_above_the_limit_gets_413(self):
+        limits = {"HTTP_BODY_BYTES": 10}
+        client = self.make_client(headers=[(b"content-length", b"11")], limits=limits)
+        self.assertEqual((await client.request(b"x" * 11))[0], 413)
+        self.assertNothingLeft()
+
+    async def test_an_unannounced_body_above_the_limit_gets_413(self):
+        client = self.make_client(limits={"HTTP_BODY_BYTES": 10})
+        self.assertEqual((await client.request(b"x" * 11))[0], 413)
+        self.assertNothingLeft()
+
+    @cites("HTTP-13", "whether its length was announced or not")
+    async def test_a_body_that_grows_above_the_limit_gets_413(self):
+        client = self.make_client(limits={"HTTP_BODY_BYTES": BODY_CHUNK_BYTES + 10})
+        body = b"x" * BODY_CHUNK_BYTES
+        await client.put("http.request", body=body, more_body=True)
+        message = await self.next_message()
+        await client.put("http.request", body=b"x" * 11, more_body=True)
+        self.assertEqual((await client.response())[0], 413)
+        closed = await self.next_message(message["body_channel"])
+        self.assertIs(closed["closed"], True)
+        self.assertNothingLeft()
+
+    async def test_a_body_of_just_the_limit_passes(self):
+        client = self.make_client(limits={"HTTP_BODY_BYTES": 10})
+        await client.put("http.request", body=b"x" * 10)
+        await self.reply(await self.next_message(), status=204)
+        self.assertEqual((await client.response())[0], 204)
+
+
+class UnreachableTests(SimpleTestCase):
+    async def test_a_layer_of_one_process_answers_503_at_once(self):
+        application = get_bus_application(make_layer())
+        with self.assertLogs("django.channels.interface", "ERROR") as logs:
+            for _ in range(2):
+                self.assertEqual((await HttpClient(application).request())[0], 503)
+        self.assertEqual(len(logs.output), 1)
+        self.assertIn("does not span processes", logs.output[0])
+
+    async def test_a_server_may_tell_of_its_start_and_its_end(self):
+        connection = Connection(get_bus_application(make_layer()), "lifespan")
+        for event in ("lifespan.startup", "lifespan.shutdown"):
+            await connection.put(event)
+            self.assertEqual(await connection.get(), {"type": f"{event}.complete"})
+        await connection.ended()
+
+    async def test_other_scopes_are_refused(self):
+        connection = Connection(get_bus_application(make_layer()), "gopher")
+        msg = "can only handle HTTP and WebSocket connections, not gopher."
+        with self.assertRaisesMessage(ValueError, msg):
+            await connection.ended()
