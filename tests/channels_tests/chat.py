@@ -59,6 +59,8 @@ def serve_chat(directory, port=0, options=()):
 class ChatTestCase(SimpleTestCase):
     """Each class has a copy of the example, with an empty database."""
 
+    example = EXAMPLE
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -69,9 +71,9 @@ class ChatTestCase(SimpleTestCase):
     @classmethod
     def make_project(cls, temporary):
         """Return the project's directory, made in a temporary one."""
-        directory = temporary / "chat"
+        directory = temporary / cls.example.name
         ignored = shutil.ignore_patterns("*.sqlite3*", "__pycache__")
-        shutil.copytree(EXAMPLE, directory, ignore=ignored)
+        shutil.copytree(cls.example, directory, ignore=ignored)
         with manage(directory, "migrate") as process:
             if process.wait() != 0:
                 raise AssertionError(process.output)

@@ -1,0 +1,12 @@
+"""The URLs of the project."""
+
+from board.views import BoardView
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("accounts/", include("django.contrib.auth.urls")),
+    path("", BoardView.as_view(), name="board"),
+]

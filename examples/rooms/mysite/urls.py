@@ -1,0 +1,12 @@
+"""The URLs of the project."""
+
+from rooms.views import RoomsView
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("accounts/", include("django.contrib.auth.urls")),
+    path("", RoomsView.as_view(), name="rooms"),
+]
