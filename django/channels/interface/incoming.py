@@ -144,9 +144,8 @@ class Incoming:
             except Exception:
                 logger.exception("Lost websocket.disconnect of %s.", self._path)
 
-    def hear(self, reply):
-        """Take a reply that is about the order; return whether it was one."""
-        kind = reply.get("type")
+    def hear(self, kind, reply):
+        """Take a reply if its type is about the order; return whether it was."""
         if kind not in (ORDERED, CONSUMED, CONSUMING):
             return False
         if kind == ORDERED:

@@ -68,6 +68,7 @@ class WebSocketConnection:
         self._receive = receive
         self._send = send
         self._state = State.CONNECTING
+        self._is_answered = False
         # Whether _give_up() decided the end, and _abandon() could not wait for it.
         self._given_up = False
         self._abandoned = False
@@ -154,9 +155,11 @@ class WebSocketConnection:
 
     def _deliver(self, reply):
         """Take a reply from the inbox. Called on this connection's loop."""
-        if self._incoming.hear(reply):
+        kind = reply.get("type")
+        if kind is not None and self._incoming.hear(kind, reply):
             return
-        if reply.get("type") != GAP_TYPE:
+        if not self._is_answered and kind != GAP_TYPE:
+            self._is_answered = True
             self._incoming.note_answer()
         if self._given_up or self._state is State.CLOSED:
             return
