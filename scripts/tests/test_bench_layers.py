@@ -53,6 +53,18 @@ class TargetTests(unittest.TestCase):
             target["text"], "ours: 30 (25 to 35); at least 31 is the target: MISSED"
         )
 
+    def test_where_a_limit_is_from_is_said(self):
+        target = Target("at least", 1, "peer", digits=0, note="of old")
+        self.assertEqual(
+            target.judge(self.runs)["text"],
+            "peer: 10 (10 to 10); at least 1 is the target (of old): met",
+        )
+
+    def test_without_a_limit_a_figure_is_only_shown(self):
+        target = Target("at least", None, "ours", "peer").judge(self.runs)
+        self.assertEqual(target["text"], "ours / peer: 3.00 (2.50 to 3.50)")
+        self.assertIs(target["met"], True)
+
     def test_a_limit_may_be_reached(self):
         for bound, limit, met in (
             ("at most", 30, True),

@@ -59,7 +59,7 @@ def comparisons(sides):
             [
                 Target("at least", 30_000, WORKER, digits=0),
                 # What it costs, without a promise.
-                Target("at least", 0, WORKER, BARE),
+                Target("at least", None, WORKER, BARE),
             ],
         )
     ]

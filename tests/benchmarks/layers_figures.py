@@ -14,7 +14,7 @@ class Target:
     What is promised of a variant: of its value, or of its ratio to another's.
 
     ``runs`` are lists of dicts by the names of variants; ``key`` is what of the
-    dicts is meant.
+    dicts is meant. Without a ``limit`` the figure is only shown.
     """
 
     bound: str
@@ -35,15 +35,16 @@ class Target:
             others = [run[self.key] for run in runs[self.other]]
             values = [one / other for one, other in zip(values, others, strict=True)]
         figure = Figure.of(values)
-        met = BOUNDS[self.bound](figure.median, self.limit)
+        met = self.limit is None or BOUNDS[self.bound](figure.median, self.limit)
         what = f"{self.name} / {self.other}" if self.other else self.name
         key = "" if self.key == "value" else f" {self.key}"
         unit = f" {self.unit}" if self.unit else ""
-        text = (
-            f"{what}:{key} {figure.show(self.digits)}{unit}; "
-            f"{self.bound} {self.limit:,g} is the target{self._source}: "
-            f"{'met' if met else 'MISSED'}"
-        )
+        text = f"{what}:{key} {figure.show(self.digits)}{unit}"
+        if self.limit is not None:
+            text += (
+                f"; {self.bound} {self.limit:,g} is the target{self._source}: "
+                f"{'met' if met else 'MISSED'}"
+            )
         return {**asdict(self), **asdict(figure), "met": met, "text": text}
 
     @property
