@@ -11,7 +11,7 @@ PACKAGE = Path(django.channels.__file__).parent
 PREFIX = "django.channels"
 # What runs in a worker process, and beside it.
 WORKER_MODULES = """
-    childprocess consuming coroutines journal prefetch receiving runs runworker sender
+    childprocess consuming coroutines journal outgoing prefetch receiving runs runworker sender
     supervisor synccode watch worker workerprocess
 """.split()
 
