@@ -11,8 +11,8 @@ PACKAGE = Path(django.channels.__file__).parent
 PREFIX = "django.channels"
 # What runs in a worker process, and beside it.
 WORKER_MODULES = """
-    childprocess consuming coroutines journal outgoing prefetch receiving runs runworker sender
-    supervisor synccode watch worker workerprocess
+    childprocess consuming coroutines journal outgoing prefetch receiving runs
+    runworker sender supervisor synccode watch worker workerprocess
 """.split()
 
 
