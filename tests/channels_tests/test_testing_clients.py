@@ -1,5 +1,9 @@
 """What the clients of tests send, have consumed and receive."""
 
+from unittest import mock
+
+from asgiref.sync import sync_to_async
+
 from django.channels import Channel, Group, route
 from django.channels.auth import (
     channel_and_http_session_user_from_http,
@@ -11,6 +15,7 @@ from django.channels.generic.websockets import JsonWebsocketConsumer, WebsocketC
 from django.channels.sessions import channel_session, enforce_ordering, http_session
 from django.channels.signals import consumer_finished, consumer_started
 from django.contrib.auth.models import User
+from django.db import close_old_connections, connections
 from django.http import parse_cookie
 from django.test import SimpleTestCase, override_settings
 from django.test.channels import (
@@ -443,6 +448,30 @@ class SessionTests(ChannelTestCase):
                 one.send_and_consume(f"websocket.{name}")
         received = [one.receive(json=False) for _ in range(4)]
         self.assertEqual(received, ["1", "2", "3", "1"])
+
+    def test_no_connection_to_a_database_is_closed_in_a_test(self):
+        """A worker closes old ones, which would end the transaction of the test."""
+
+        def consumer(message):
+            close_old_connections()
+
+        with mock.patch.object(connections["default"], "close") as close:
+            with apply_routes({"start": consumer}):
+                Client().send_and_consume("start")
+            close.assert_not_called()
+            close_old_connections()
+            close.assert_called_once_with()
+
+    async def test_no_connection_is_closed_in_an_asynchronous_test(self):
+        @channel_session
+        async def consumer(message):
+            message.channel_session["count"] = await User.objects.acount()
+
+        connection = await sync_to_async(connections.__getitem__)("default")
+        with mock.patch.object(connection, "close") as close:
+            with apply_routes({"start": consumer}):
+                await Client().asend_and_consume("start")
+        close.assert_not_called()
 
     def consume_whole_socket(self, client, decorate, decorate_later):
         """Return the names of the users of connect, receive and disconnect."""

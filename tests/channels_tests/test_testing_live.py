@@ -59,6 +59,15 @@ def receive(message):
         Channel("made").send({"pk": user.pk}, on_commit=True)
 
 
+async def rename(message):
+    """Rename all users, and tell how many there are, asynchronously."""
+    async for user in User.objects.all():
+        user.username = user.username.upper()
+        await user.asave()
+    count = await User.objects.acount()
+    await message.reply_channel.asend({"text": str(count)})
+
+
 def made(message):
     """Tell everybody about a new user."""
     with transaction.atomic():
@@ -74,6 +83,7 @@ def disconnect(message):
 
 routing = [
     route("websocket.connect", connect, path="^/users/$"),
+    route("websocket.receive", rename, text="^rename$"),
     route("websocket.receive", receive),
     route("websocket.disconnect", disconnect),
     route("made", made),
@@ -172,6 +182,16 @@ class LiveServerTests(LiveTestCase):
             self.assertEqual({socket.recv(timeout=TIMEOUT) for _ in texts}, texts)
         self.assertEqual(User.objects.count(), 20)
 
+    def test_coroutine_functions_use_the_database_of_the_test(self):
+        User.objects.create(username="ada")
+        sockets = [self.open() for _ in range(5)]
+        for socket in sockets:
+            self.assertEqual(socket.recv(timeout=TIMEOUT), "ada")
+            socket.send("rename")
+        for socket in sockets:
+            self.assertEqual(socket.recv(timeout=TIMEOUT), "1")
+        self.assertEqual(User.objects.get().username, "ADA")
+
     def test_unknown_paths_are_refused(self):
         from websockets.exceptions import InvalidStatus
 
@@ -265,7 +285,7 @@ class ThreadTests(SimpleTestCase):
             own.connect()
         self.assertIsNot(own, connections["other"])
         self.assertEqual(own.alias, "other")
-        if not own.is_in_memory_db():
+        if own.vendor != "sqlite":
             self.assertIsNone(own.connection)
 
 

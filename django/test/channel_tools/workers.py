@@ -4,8 +4,38 @@ How the clients of tests have messages consumed: as workers do, and told of erro
 In: messages, from clients.py. Out: what became of them.
 """
 
+from contextlib import contextmanager
+
+from asgiref.sync import sync_to_async
+
 from django.channels.sender import DirectSender
 from django.channels.worker import Worker
+from django.db import connections
+
+# The method of connections to databases that ends those which are too old.
+CLOSING = "close_if_unusable_or_obsolete"
+
+
+@contextmanager
+def connections_kept():
+    """
+    Have the connections to databases that this thread has stay open.
+
+    Workers close them around each consumer, which would end the transaction of a
+    TestCase.
+    """
+    kept = [
+        connection
+        for connection in connections.all(initialized_only=True)
+        if CLOSING not in vars(connection)
+    ]
+    for connection in kept:
+        setattr(connection, CLOSING, lambda: None)
+    try:
+        yield
+    finally:
+        for connection in kept:
+            delattr(connection, CLOSING)
 
 
 class ImpatientSender(DirectSender):
@@ -31,6 +61,19 @@ class ClientWorker(Worker):
         # The Run of the message, None if no route took it.
         self.last_run = None
         self._error = None
+
+    def consume(self, channel, content):
+        with connections_kept():
+            super().consume(channel, content)
+
+    async def aconsume(self, channel, content):
+        # In the thread of synchronous code, which has the test's connections.
+        context = connections_kept()
+        await sync_to_async(context.__enter__)()
+        try:
+            await super().aconsume(channel, content)
+        finally:
+            await sync_to_async(context.__exit__)(None, None, None)
 
     @property
     def has_failed(self):
