@@ -170,9 +170,9 @@ class LaneDispatcher:
     ``consume(channel, message)`` is called for each. It returns None when it is
     done, or the concurrent.futures.Future of the end, for which the lane waits
     without a thread. A lane is with one thread at a time, so that its messages
-    keep their order; a slow one delays no other while a thread is free. A first message is refused when as many wait
-    on its channel as ``get_capacity(channel)`` says, a later one when
-    ``pending`` of its lane wait; websocket.disconnect never is.
+    keep their order; a slow one delays no other while a thread is free. A first
+    message is refused when as many wait on its channel as ``get_capacity(channel)``
+    says, a later one when ``pending`` of its lane wait; websocket.disconnect never.
     """
 
     def __init__(self, consume, get_capacity, threads=4, pending=None):
