@@ -162,6 +162,9 @@ class DevelopmentServer(Server):
 
     async def _close_connections(self):
         self._port.stopListening()
+        await self._end_connections()
+
+    async def _end_connections(self):
         applications = []
         for protocol, details in list(self.connections.items()):
             application = details.get("application_instance")

@@ -1,6 +1,7 @@
 """A server in a thread: what its clients see, and what it leaves."""
 
 import threading
+import unittest
 from http.client import HTTPConnection
 from importlib.util import find_spec
 from unittest import mock, skipUnless
@@ -133,8 +134,9 @@ class LiveTestCase(ChannelLiveServerTestCase):
         return response.status, response.read()
 
 
-@skipUnless(find_spec("websockets"), "websockets is not installed.")
-class LiveServerTests(LiveTestCase):
+class LiveServerMixin:
+    """What holds with every server. Mix it into a LiveTestCase."""
+
     def test_consumers_and_views_see_the_database_of_the_test(self):
         User.objects.create(username="ada")
         self.assertEqual(self.get("/users/"), (200, b"ada"))
@@ -170,7 +172,8 @@ class LiveServerTests(LiveTestCase):
         socket = self.open()
         self.server_thread.end_connections()
         self.assertMessageSent("ended", count=1)
-        with self.assertRaisesMessage(ConnectionClosed, "1012"):
+        # 1012 by uvicorn, 1001 by Daphne.
+        with self.assertRaisesMessage(ConnectionClosed, "10"):
             socket.recv(timeout=TIMEOUT)
 
     def test_many_sockets_use_the_database_at_the_same_time(self):
@@ -203,6 +206,34 @@ class LiveServerTests(LiveTestCase):
     def test_static_files_of_apps_are_served(self):
         status, body = self.get("/static/channels_tests/live.txt")
         self.assertEqual((status, body.strip()), (200, b"A static file of the tests."))
+
+
+@skipUnless(find_spec("uvicorn"), "uvicorn is not installed.")
+@skipUnless(find_spec("websockets"), "websockets is not installed.")
+class UvicornTests(LiveServerMixin, LiveTestCase):
+    """The live server by uvicorn."""
+
+
+@skipUnless(find_spec("daphne"), "Daphne is not installed.")
+@skipUnless(find_spec("websockets"), "websockets is not installed.")
+class DaphneTests(LiveServerMixin, LiveTestCase):
+    """The live server by Daphne."""
+
+    @classmethod
+    def setUpClass(cls):
+        def find(name):
+            return None if name == "uvicorn" else find_spec(name)
+
+        patcher = mock.patch.object(serving, "find_spec", find)
+        patcher.start()
+        cls.addClassCleanup(patcher.stop)
+        super().setUpClass()
+
+    def test_the_server_is_daphne(self):
+        client = HTTPConnection(self.host, self.server_thread.port, timeout=TIMEOUT)
+        self.addCleanup(client.close)
+        client.request("GET", "/users/")
+        self.assertEqual(client.getresponse().getheader("Server"), "daphne")
 
 
 class NoStaticFilesTests(LiveTestCase):
@@ -289,30 +320,33 @@ class ThreadTests(SimpleTestCase):
             self.assertIsNone(own.connection)
 
 
-class ObstacleTests(SimpleTestCase):
-    def test_a_server_that_is_not_installed_is_named(self):
-        for absent, text in (
-            ({"uvicorn"}, "needs uvicorn"),
-            ({"websockets", "wsproto"}, "needs websockets or wsproto"),
+class ServerTests(SimpleTestCase):
+    def without(self, *names):
+        """Have modules be absent, in a context."""
+
+        def find(name):
+            return None if name in names else find_spec(name)
+
+        return mock.patch.object(serving, "find_spec", find)
+
+    def test_the_server_is_what_is_installed(self):
+        for absent, expected in (
+            ([], "UvicornServer"),
+            (["wsproto"], "UvicornServer"),
+            (["uvicorn"], "DaphneServer"),
+            (["websockets", "wsproto"], "DaphneServer"),
         ):
-            with self.subTest(absent=absent):
-
-                def find(name):
-                    return None if name in absent else object()
-
-                with mock.patch.object(serving, "find_spec", find):
-                    self.assertIn(text, serving.find_obstacle())
+            with self.subTest(absent=absent), self.without(*absent):
+                self.assertEqual(serving.find_server().__name__, expected)
 
     def test_a_class_is_skipped_with_the_reason(self):
-        import unittest
-
         class Case(ChannelLiveServerTestCase):
             def test(self):
                 raise NotImplementedError
 
         result = unittest.TestResult()
-        with mock.patch.object(serving, "find_spec", lambda name: None):
+        with self.without("uvicorn", "daphne"):
             unittest.defaultTestLoader.loadTestsFromTestCase(Case).run(result)
         ((_, reason),) = result.skipped
-        self.assertIn("needs uvicorn, which is not installed", reason)
+        self.assertIn("needs Daphne, or uvicorn with websockets or wsproto", reason)
         self.assertEqual(result.errors, [])

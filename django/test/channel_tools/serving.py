@@ -5,42 +5,48 @@ In: connections to a listening socket. Out: the in-process application of
 django.channels.asgi, with database connections that suit a test.
 """
 
-import asyncio
-import logging
 import socket
 import threading
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
+from unittest import SkipTest
 
 from django.channels.asgi import InProcessApplication
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.db import connections
 from django.test.testcases import LiveServerThread
 
-# Seconds that open connections have to end in, and then consumers.
-CLOSE_SECONDS = 2
+# Seconds that consumers have to finish in.
 EXIT_SECONDS = 5.0
-# Seconds between two looks whether connections have ended.
-LOOK_SECONDS = 0.01
 # Connections that the kernel accepts while the server is busy.
 BACKLOG = 128
 # What uvicorn serves sockets with: one of them is needed.
 SOCKET_LIBRARIES = ["websockets", "wsproto"]
 
-logger = logging.getLogger("django.channels.test")
-
 # Held by each consumer that shares a connection to a database with other threads.
 EXCLUSIVE = threading.RLock()
 
 
-def find_obstacle():
-    """Return why no server can be started, None if one can."""
-    if find_spec("uvicorn") is None:
-        return "ChannelLiveServerTestCase needs uvicorn, which is not installed."
-    if not any(map(find_spec, SOCKET_LIBRARIES)):
-        libraries = " or ".join(SOCKET_LIBRARIES)
-        return f"ChannelLiveServerTestCase needs {libraries} for uvicorn."
-    return None
+def find_server():
+    """
+    Return the class of the server that is installed, uvicorn's or Daphne's.
+
+    Raise SkipTest, with what to install, if there is none.
+    """
+    if find_spec("uvicorn") and any(map(find_spec, SOCKET_LIBRARIES)):
+        from .uvicorn_server import UvicornServer
+
+        return UvicornServer
+    if find_spec("daphne"):
+        from .daphne_server import DaphneServer
+
+        return DaphneServer
+    libraries = " or ".join(SOCKET_LIBRARIES)
+    raise SkipTest(
+        f"ChannelLiveServerTestCase needs Daphne, or uvicorn with {libraries}: "
+        f"neither is installed."
+    )
 
 
 class _OneByOne:
@@ -78,14 +84,13 @@ class ChannelLiveServerThread(LiveServerThread):
         self.serve_static = serve_static
         self.application = None
         self._server = None
-        self._loop = None
 
     def run(self):
         """Listen, tell that it does, and serve."""
         try:
             with _listening(self.host, self.port) as listener, self._databases():
                 self.port = listener.getsockname()[1]
-                asyncio.run(self._serve(listener))
+                self._serve(listener)
         except BaseException as error:
             self.error = error
         finally:
@@ -99,7 +104,7 @@ class ChannelLiveServerThread(LiveServerThread):
         Consumers are told of the ends of sockets. Raise TimeoutError for some that
         do not finish in time.
         """
-        self._run_on_loop(self._end_connections())
+        self._server.end_connections()
         if not self.application.stop(EXIT_SECONDS):
             raise TimeoutError(
                 f"Consumers did not finish within {EXIT_SECONDS} s of a test's end."
@@ -108,46 +113,21 @@ class ChannelLiveServerThread(LiveServerThread):
     def terminate(self):
         """Close the connections, let consumers finish, and end."""
         if self._server is not None and self.is_alive():
-            self._run_on_loop(self._end_connections())
-            self._server.should_exit = True
+            self._server.end_connections()
+            self._server.stop()
         self.join()
 
-    def _run_on_loop(self, coroutine):
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        future.result(EXIT_SECONDS)
-
-    async def _serve(self, listener):
-        from uvicorn import Config, Server
-
+    def _serve(self, listener):
         make = SharingApplication if self.connections_override else InProcessApplication
         self.application = make(threads=self.threads)
         self.application.start()
-        config = Config(
+        self._server = find_server()()
+        self._server.serve(
             self._with_static_files(self.application),
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=CLOSE_SECONDS,
+            listener,
+            on_ready=self.is_ready.set,
+            on_end=partial(self.application.stop, EXIT_SECONDS),
         )
-        self._server, self._loop = Server(config), asyncio.get_running_loop()
-        self.is_ready.set()
-        try:
-            await self._server.serve(sockets=[listener])
-        finally:
-            # In a thread: consumers that end may need this loop.
-            await asyncio.to_thread(self.application.stop, EXIT_SECONDS)
-
-    async def _end_connections(self):
-        state = self._server.server_state
-        for connection in list(state.connections):
-            try:
-                connection.shutdown()
-            except Exception as error:
-                # Libraries refuse that where the client is already closing.
-                logger.debug("%r was ending already: %s", connection, error)
-        deadline = self._loop.time() + CLOSE_SECONDS
-        while (state.connections or state.tasks) and self._loop.time() < deadline:
-            await asyncio.sleep(LOOK_SECONDS)
 
     def _with_static_files(self, application):
         return ASGIStaticFilesHandler(application) if self.serve_static else application
