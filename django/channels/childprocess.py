@@ -12,6 +12,7 @@ import subprocess
 import time
 
 from django.channels.journal import Journal, create_file
+from django.channels.outgoing import Outgoing
 from django.channels.workerprocess import READY, VARIABLE
 
 # Seconds that a process that is to end has beyond those for its consumers.
@@ -37,12 +38,13 @@ class ChildProcess:
         self.line, theirs = socket.socketpair()
         self.line.setblocking(False)
         self.journal = Journal(create_file())
-        file = self.journal.fileno()
+        self._outgoing = Outgoing(create_file())
+        files = theirs.fileno(), self.journal.fileno(), self._outgoing.fileno()
         try:
             self._popen = subprocess.Popen(
                 command,
-                env={**os.environ, VARIABLE: f"{theirs.fileno()},{file}"},
-                pass_fds=(theirs.fileno(), file),
+                env={**os.environ, VARIABLE: ",".join(map(str, files))},
+                pass_fds=files,
             )
         except BaseException:
             self.close()
@@ -107,10 +109,13 @@ class ChildProcess:
         """
         Release what is open for it.
 
-        Return what it had not begun, and what servers waited for: see Journal.
+        Return what it had not begun, what servers waited for, see Journal, and what
+        was to be sent, see Outgoing.
         """
         try:
-            return self.journal.rest(), self.journal.awaited()
+            journal = self.journal
+            return journal.rest(), journal.awaited(), self._outgoing.rest()
         finally:
             self.journal.close()
+            self._outgoing.close()
             self.line.close()

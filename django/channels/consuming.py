@@ -82,7 +82,7 @@ class Consuming:
         if self.prefetch is not None:
             channel = run.message.channel.name
             self.prefetch.async_channels.add(channel)
-            if self.coroutines.is_full:
+            if not self.coroutines.room:
                 # Another process may have room.
                 self.prefetch.give_back([(channel, run.content)])
                 return None

@@ -16,6 +16,8 @@ from django.channels.synccode import SyncCode
 
 # Consumers that run at a time; more wait for one of them to end.
 RUNNING_CONSUMERS = 256
+# The share of them that run when whoever waits for room is woken.
+ROOM_SHARE = 0.75
 
 logger = logging.getLogger("django.channels.worker")
 
@@ -32,6 +34,7 @@ class ConsumerLoop:
     def __init__(self, limit=None):
         self._limit = RUNNING_CONSUMERS if limit is None else limit
         self._lock = threading.Lock()
+        self._has_room = threading.Condition(self._lock)
         self._waiting = deque()
         # {task: (since when, label)}, and those that are about to be there.
         self._running = {}
@@ -42,9 +45,15 @@ class ConsumerLoop:
         self.choose_thread = self.get_own_thread
 
     @property
-    def is_full(self):
-        """Whether another coroutine would have to wait."""
-        return len(self._running) + len(self._starting) >= self._limit
+    def room(self):
+        """How many more coroutines would not have to wait."""
+        return max(0, self._limit - len(self._running) - len(self._starting))
+
+    def wait_for_room(self, timeout):
+        """Wait until some have ended, ``timeout`` seconds at the most."""
+        with self._lock:
+            if not self.room:
+                self._has_room.wait(timeout)
 
     @property
     def ident(self):
@@ -61,7 +70,7 @@ class ConsumerLoop:
         with self._lock:
             if self._loop is None:
                 self._start_locked()
-            if self.is_full:
+            if not self.room:
                 self._waiting.append((function, label, future))
                 return future
             self._starting.append((function, label, future))
@@ -139,6 +148,8 @@ class ConsumerLoop:
     def _end(self, future, task):
         with self._lock:
             _, label = self._running.pop(task)
+            if len(self._running) <= self._limit * ROOM_SHARE:
+                self._has_room.notify_all()
             if self._waiting:
                 self._starting.append(self._waiting.popleft())
                 if len(self._starting) == 1:

@@ -22,8 +22,8 @@ FETCHED_MESSAGES = 100
 FETCHED_SECONDS = 0.05
 # Seconds after which messages go back that wait while all threads are busy.
 WAITING_SECONDS = 0.25
-# Seconds that a receive waits while there is no room for coroutines.
-FULL_SECONDS = 0.05
+# Seconds to wait for room for coroutines before others are looked for again.
+FULL_SECONDS = 0.02
 # The weight of the newest run in the mean time that a run takes.
 NEWEST_WEIGHT = 0.2
 
@@ -35,8 +35,8 @@ class Prefetch:
     Fetches from ``channels`` of a layer for ``threads`` threads.
 
     ``journal`` is a Journal for what waits here. While ``coroutines``, a
-    ConsumerLoop, is full, nothing is fetched from the channels that were added to
-    ``async_channels``.
+    ConsumerLoop, has no room, nothing is fetched from the channels that were added
+    to ``async_channels``.
     """
 
     def __init__(
@@ -175,13 +175,18 @@ class Prefetch:
     def _receive(self):
         share = FETCHED_SECONDS / max(self._run_seconds, 1e-9)
         limit = int(min(max(1, share) * self._threads, FETCHED_MESSAGES, LIMIT))
-        self._receiver.limit = limit
-        timeout, channels = RECEIVE_SECONDS, self._channels
-        if self._coroutines is not None and self._coroutines.is_full:
-            timeout = FULL_SECONDS
-            channels = [c for c in channels if c not in self.async_channels]
-        self._receiver.channels = channels
-        return self._receiver.receive(timeout) or []
+        room = self._coroutines.room if self.async_channels else limit
+        self._receiver.limit = min(limit, room) or limit
+        if room:
+            self._receiver.channels = self._channels
+            return self._receiver.receive(RECEIVE_SECONDS) or []
+        # Others go on; room is waited for only when there are none.
+        others = [c for c in self._channels if c not in self.async_channels]
+        self._receiver.channels = others
+        pairs = self._receiver.receive(0) or []
+        if not pairs:
+            self._coroutines.wait_for_room(FULL_SECONDS)
+        return pairs
 
     def _keep_locked(self, pairs):
         if self._journal is not None and (pairs or self._recorded):

@@ -64,7 +64,11 @@ def run_process(layer, options):
     """Be one of the supervisor's processes, and end it."""
     process = workerprocess.WorkerProcess()
     group = make_group(
-        layer, options, journal=process.journal, on_overdue=process.end_overdue
+        layer,
+        options,
+        journal=process.journal,
+        outgoing=process.outgoing,
+        on_overdue=process.end_overdue,
     )
     code = process.run(group, options["stop_timeout"])
     if code == 0:

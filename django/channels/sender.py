@@ -48,13 +48,15 @@ class Sender:
 
     The messages of one consumer keep their order, and so do consumers that end
     one after the other. A full channel holds up no other one: it is tried again
-    for as long as outbox.py says.
+    for as long as outbox.py says. ``outgoing`` is an Outgoing for what waits.
     """
 
-    def __init__(self):
+    def __init__(self, outgoing=None):
+        self._outgoing = outgoing
         self._changed = threading.Condition(threading.Lock())
-        # What is to be sent, (layer, name, message, to_group), and futures of
-        # coroutines that wait until all before them was.
+        # What is to be sent, (layer, name, message, to_group), behind the ticket of
+        # ``outgoing`` for it, and futures of coroutines that wait until all before
+        # them was.
         self._waiting = deque()
         # What is to be sent later: [(time, send or future), …]
         self._later = []
@@ -102,6 +104,10 @@ class Sender:
     def _add_locked(self, items, delay):
         if not items:
             return
+        if self._outgoing is not None:
+            sends = [item for item in items if isinstance(item, tuple)]
+            if (ticket := self._outgoing.keep(sends)) is not None:
+                items = [ticket, *items]
         if delay:
             due = time.monotonic() + delay
             self._later.extend((due, item) for item in items)
@@ -148,6 +154,12 @@ class Sender:
             self._later = [it for it, is_due in zip(self._later, due) if not is_due]
         while self._waiting and len(items) < BATCH_MESSAGES:
             items.append(self._waiting.popleft())
+        if self._outgoing is not None:
+            # Before they leave: they must not come twice if this process dies now.
+            for item in items:
+                if isinstance(item, int):
+                    self._outgoing.forget(item)
+            items = [item for item in items if not isinstance(item, int)]
         return items
 
     def _seconds_to_wait_locked(self):

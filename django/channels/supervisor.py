@@ -2,7 +2,8 @@
 The process that looks after worker processes: one, or several.
 
 In: signals, and the ends of worker processes. Out: new processes in their places,
-and onto the layer what they had fetched and not begun, see journal.py.
+and onto the layer what they had fetched and not begun, see journal.py, and what
+their consumers sent and what had not left, see outgoing.py.
 """
 
 import contextlib
@@ -14,6 +15,8 @@ import time
 
 from django.channels import reports
 from django.channels.childprocess import ChildProcess
+from django.channels.layers import channel_layers
+from django.channels.outbox import Outbox
 from django.channels.workerprocess import describe_exit
 
 # Seconds until a process in the place of one that ended starts, and the most: for
@@ -212,7 +215,8 @@ class Supervisor:
         self._processes.remove(process)
         with contextlib.suppress(KeyError):
             self._selector.unregister(process.line)
-        rest, awaited = process.close()
+        rest, awaited, outgoing = process.close()
+        self._send(outgoing)
         self._put_back(rest)
         reports.tell_lost(self._layer, awaited)
         code, place = process.poll(), process.place
@@ -239,6 +243,13 @@ class Supervisor:
             describe_exit(code),
             seconds,
         )
+
+    def _send(self, sends):
+        """Send what consumers that succeeded had sent; the log has what cannot be."""
+        outbox = Outbox()
+        for alias, *send in sends:
+            outbox.hold(channel_layers[alias], *send)
+        outbox.flush()
 
     def _put_back(self, pairs):
         if not pairs:

@@ -34,6 +34,8 @@ class SyncCode:
         if self._submit is not None:
             # Nobody waits for it; the thread does it before anything else of ours.
             self._submit(close_old_connections)
+        # asgiref would start a thread to shut it down.
+        SyncToAsync.context_to_thread_executor.pop(self._context, None)
         await self._context.__aexit__(*exc_info)
 
     # What asgiref and asyncio call of an executor.

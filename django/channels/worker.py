@@ -157,9 +157,9 @@ class WorkerGroup:
     Several workers in threads of this process. See Worker for the options.
 
     ``worker_class`` is what they are instances of, a Worker unless it is given.
-    ``journal`` is a Journal for what they have fetched. ``on_overdue()`` is called
-    when a consumer has run for ``time_limit`` seconds; without it another thread
-    takes that one's place.
+    ``journal`` is a Journal for what they have fetched, ``outgoing`` an Outgoing for
+    what they sent. ``on_overdue()`` is called when a consumer has run for
+    ``time_limit`` seconds; without it another thread takes that one's place.
     """
 
     def __init__(
@@ -167,6 +167,7 @@ class WorkerGroup:
         channel_layer,
         n_threads=1,
         journal=None,
+        outgoing=None,
         time_limit=None,
         on_overdue=None,
         **options,
@@ -174,7 +175,7 @@ class WorkerGroup:
         self.channel_layer = channel_layer
         self._worker_class = options.pop("worker_class", Worker)
         spans = channel_layer.spans_processes
-        self.sender = Sender() if spans else DirectSender()
+        self.sender = Sender(outgoing) if spans else DirectSender()
         self.coroutines = ConsumerLoop()
         self._options = {"signal_handlers": False, **options}
         self.prefetch = None

@@ -1,7 +1,7 @@
 """
 A worker process under a supervisor, seen from inside.
 
-In: two descriptors that childprocess.py leaves open, named in an environment
+In: three descriptors that childprocess.py leaves open, named in an environment
 variable, and SIGTERM. Out: a byte when the workers are ready, and an exit code.
 """
 
@@ -13,9 +13,11 @@ import socket
 import threading
 
 from django.channels.journal import Journal
+from django.channels.outgoing import Outgoing
 from django.channels.reports import following
 
-# The variable: the descriptors of the line to the supervisor and of the journal.
+# The variable: the descriptors of the line to the supervisor, of the journal and of
+# what is outgoing.
 VARIABLE = "DJANGO_CHANNELS_WORKER"
 # What goes over the line when the workers are ready.
 READY = b"r"
@@ -42,15 +44,16 @@ def describe_exit(code):
 
 
 class WorkerProcess:
-    """The line to the supervisor, and the journal that it reads."""
+    """The line to the supervisor, and the files that it reads."""
 
     def __init__(self):
         # What consumers start is no worker process.
-        line, file = map(int, os.environ.pop(VARIABLE).split(","))
-        for descriptor in (line, file):
+        descriptors = [*map(int, os.environ.pop(VARIABLE).split(","))]
+        for descriptor in descriptors:
             os.set_inheritable(descriptor, False)
-        self._line = socket.socket(fileno=line)
-        self.journal = Journal(file)
+        self._line = socket.socket(fileno=descriptors[0])
+        self.journal = Journal(descriptors[1])
+        self.outgoing = Outgoing(descriptors[2])
         following.journal = self.journal
         self._group = None
         self._is_overdue = False

@@ -12,7 +12,7 @@ from .utils import TIMEOUT, patch_for
 
 
 class FullLoop:
-    is_full = True
+    room = 0
 
 
 class PrefetchTests(SimpleTestCase):
@@ -135,11 +135,20 @@ class PrefetchTests(SimpleTestCase):
         self.assertEqual(journal.rest(), [])
 
     def test_without_room_for_coroutines_only_others_are_fetched(self):
-        prefetch = self.make(["a", "b"], coroutines=FullLoop())
+        loop = FullLoop()
+        prefetch = self.make(["a", "b"], coroutines=loop)
         prefetch.async_channels.add("a")
         self.send(1, "a")
         self.send(1, "b")
         self.assertEqual(prefetch.next(), ("b", {"n": 0}))
-        FullLoop.is_full = False
-        self.addCleanup(setattr, FullLoop, "is_full", True)
+        loop.room = 2
         self.assertEqual(prefetch.next(), ("a", {"n": 0}))
+
+    def test_no_more_is_fetched_than_there_is_room_for(self):
+        loop = FullLoop()
+        loop.room = 2
+        prefetch = self.make(coroutines=loop)
+        prefetch.async_channels.add("a")
+        self.send(3)
+        prefetch.next()
+        self.assertEqual(self.left(), [2])

@@ -17,6 +17,22 @@ from .processes import Process
 from .utils import TIMEOUT
 from .workers import ROUTING, WorkersTestCase
 
+# A process in which nothing that consumers send leaves in time.
+WITHOUT_SENDING = """
+
+from django.channels.sender import Sender
+
+Sender._take_locked = lambda self: []
+
+
+def reply(message):
+    tell(began=message["n"])
+    Channel("results").send({"n": message["n"]})
+
+
+channel_routing.append(route("reply", reply))
+"""
+
 
 class OptionTests(SimpleTestCase):
     backend = f"{SpanningLayer.__module__}.SpanningLayer"
@@ -199,6 +215,17 @@ class ReplacementTests(WorkersTestCase):
                 self.assertEqual([r["n"] for r in results], [*range(20)])
                 self.assertNothingMore()
         process.wait_for_line("ended with exit code 5; another one starts in")
+        self.assertEnds(process)
+
+    def test_what_others_sent_leaves_although_their_process_is_killed(self):
+        self.routing.write_text(ROUTING + WITHOUT_SENDING)
+        process = self.start()
+        self.send_numbers("reply", 3)
+        self.assertEqual([r["began"] for r in self.results(3)], [0, 1, 2])
+        self.send("poison", {"how": "os._exit(5)"})
+        self.assertEqual(self.result()["began"], "os._exit(5)")
+        self.assertEqual(self.results(3), [{"n": 0}, {"n": 1}, {"n": 2}])
+        self.assertNothingMore()
         self.assertEnds(process)
 
     def test_poison_in_a_coroutine_is_delivered_once(self):

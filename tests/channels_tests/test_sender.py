@@ -1,10 +1,14 @@
 import asyncio
+import os
 import threading
 from unittest import mock
 
+from django.channels import outgoing as outgoing_module
 from django.channels import sender as sender_module
 from django.channels.exceptions import LayerUnavailable
+from django.channels.journal import create_file
 from django.channels.outbox import Outbox
+from django.channels.outgoing import SLOTS, Outgoing
 from django.channels.sender import DirectSender, Sender
 from django.test import SimpleTestCase
 
@@ -146,6 +150,85 @@ class SenderTests(SimpleTestCase):
         go_on.set()
         await asyncio.wait_for(task, TIMEOUT)
         self.assertEqual(self.received("wide"), [0, 1])
+
+
+class OutgoingTests(SimpleTestCase):
+    """What a supervisor finds of a process that died."""
+
+    def setUp(self):
+        self.layer = make_layer()
+        file = create_file()
+        self.outgoing = Outgoing(file)
+        self.other = Outgoing(os.dup(file))
+        self.addCleanup(self.outgoing.close)
+        self.addCleanup(self.other.close)
+
+    def sends(self, *numbers):
+        return [(self.layer, "a", {"n": number}, False) for number in numbers]
+
+    def found(self):
+        return [message["n"] for _, _, message, _ in self.other.rest()]
+
+    def test_it_is_found_in_its_order_until_it_leaves(self):
+        self.assertEqual(self.other.rest(), [])
+        tickets = [self.outgoing.keep(self.sends(n, n + 1)) for n in (0, 2, 4)]
+        self.assertEqual(self.other.rest()[1], ("default", "a", {"n": 1}, False))
+        self.assertEqual(self.found(), [*range(6)])
+        self.outgoing.forget(tickets[1])
+        tickets[1] = self.outgoing.keep(self.sends(6))
+        self.assertEqual(self.found(), [0, 1, 4, 5, 6])
+        for ticket in tickets:
+            self.outgoing.forget(ticket)
+        self.assertEqual(self.found(), [])
+
+    def test_what_finds_no_room_is_not_kept(self):
+        patch_for(self, outgoing_module, "BYTES", 1000)
+        large = [(self.layer, "a", {"b": b"x" * 1000}, False)]
+        self.assertIsNone(self.outgoing.keep(large))
+        tickets = []
+        while (ticket := self.outgoing.keep(self.sends(1))) is not None:
+            tickets.append(ticket)
+        self.assertEqual(len(self.found()), len(tickets))
+        for ticket in tickets:
+            self.outgoing.forget(ticket)
+        self.assertIsNotNone(self.outgoing.keep(self.sends(2)))
+        self.assertEqual(self.found(), [2])
+
+    def test_no_more_is_kept_than_there_are_slots(self):
+        for number in range(SLOTS):
+            self.assertIsNotNone(self.outgoing.keep(self.sends(number)))
+        self.assertIsNone(self.outgoing.keep(self.sends(SLOTS)))
+        self.assertEqual(self.found(), [*range(SLOTS)])
+
+    def test_a_layer_without_an_alias_is_nothing_for_others(self):
+        sends = [(self.layer.channel_layer, "a", {}, False)]
+        self.assertIsNone(self.outgoing.keep(sends))
+
+    def test_a_sender_keeps_what_it_has_not_begun_to_send(self):
+        entered, go_on = threading.Event(), threading.Event()
+        self.addCleanup(go_on.set)
+        send_batch = self.layer.channel_layer.send_batch
+
+        def hold(messages):
+            entered.set()
+            go_on.wait(TIMEOUT)
+            return send_batch(messages)
+
+        patch_for(self, self.layer.channel_layer, "send_batch", hold)
+        sender = Sender(self.outgoing)
+        for numbers in (0,), (1, 2), (3,):
+            outbox = Outbox()
+            for number in numbers:
+                outbox.add(self.layer, "a", {"n": number})
+            sender.send(outbox, delay=1000 if 3 in numbers else 0)
+            self.assertTrue(entered.wait(TIMEOUT))
+        # What is on its way may arrive.
+        self.assertEqual(self.found(), [1, 2, 3])
+        go_on.set()
+        self.assertIs(sender.stop(TIMEOUT), True)
+        self.assertEqual(self.found(), [])
+        pairs = self.layer.receive_batch(["a"], 10)
+        self.assertEqual(sorted(message["n"] for _, message in pairs), [0, 1, 2, 3])
 
 
 class DirectSenderTests(SimpleTestCase):
