@@ -209,6 +209,18 @@ class AssertionTests(ChannelTestCaseMixin, SimpleTestCase):
 
 
 @override_settings(CHANNEL_LAYERS=LAYERS)
+class ClassDataTests(ChannelTestCase):
+    @classmethod
+    def setUpTestData(cls):
+        # The configured layer cannot even be made.
+        Channel("a").send({"n": 1})
+
+    def test_what_the_data_of_a_class_sends_is_sent_to_nobody(self):
+        self.assertNoMessage("a")
+        self.assertNoMessageSent("a")
+
+
+@override_settings(CHANNEL_LAYERS=LAYERS)
 class CommitTests(ChannelTestCase):
     def test_what_waits_for_the_commit_is_known_and_not_sent(self):
         Channel("a").send({"n": 1}, on_commit=True)

@@ -19,6 +19,13 @@ class ChannelTestCaseMixin(MessageAssertions):
 
     test_channel_aliases = [DEFAULT_CHANNEL_LAYER]
 
+    @classmethod
+    def setUpClass(cls):
+        # What setUpTestData() sends is nobody's, but leaves the process neither.
+        aliases = cls.test_channel_aliases
+        cls.enterClassContext(layers_in_memory(aliases, configured_only=True))
+        super().setUpClass()
+
     def get_next_message(self, channel, alias=DEFAULT_CHANNEL_LAYER, require=False):
         """
         Take the next Message from a channel, None if nothing waits there.

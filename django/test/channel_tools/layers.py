@@ -88,25 +88,36 @@ def make_layer(alias):
 
 
 @contextmanager
-def layers_in_memory(aliases):
-    """Have the layers of some aliases be new ones in memory."""
-    layers = {alias: make_layer(alias) for alias in aliases}
-    old = {alias: channel_layers.set(alias, layer) for alias, layer in layers.items()}
+def layers_in_memory(aliases, configured_only=False):
+    """
+    Have the layers of some aliases be new ones in memory.
+
+    With ``configured_only``, aliases that are not in CHANNEL_LAYERS are left out;
+    otherwise raise InvalidChannelLayerError for them.
+    """
+
+    def make_layers(configured_only):
+        return {
+            alias: make_layer(alias)
+            for alias in aliases
+            if alias in channel_layers or not configured_only
+        }
 
     def replace_again(*, setting, **kwargs):
         # A test that overrides the setting does not want the layers it names.
         if setting == "CHANNEL_LAYERS":
-            for alias in old:
-                if alias in channel_layers:
-                    channel_layers.set(alias, make_layer(alias))
+            for alias, layer in make_layers(configured_only=True).items():
+                channel_layers.set(alias, layer)
 
+    layers = make_layers(configured_only)
+    old = {alias: channel_layers.set(alias, layer) for alias, layer in layers.items()}
     setting_changed.connect(replace_again)
     try:
         yield
     finally:
         setting_changed.disconnect(replace_again)
-        for alias, layer in old.items():
-            if (used := channel_layers.set(alias, layer)) is not None:
+        for alias in aliases:
+            if (used := channel_layers.set(alias, old.get(alias))) is not None:
                 used.close()
 
 
