@@ -10,6 +10,7 @@ from functools import wraps
 
 from asgiref.sync import iscoroutinefunction
 
+from django import urls
 from django.channels.exceptions import RequestAborted, RequestTimeout, ResponseLater
 from django.channels.outbox import current_outbox
 from django.channels.requests import AsgiRequest
@@ -19,7 +20,6 @@ from django.core.exceptions import RequestDataTooBig
 from django.core.handlers.asgi import get_script_prefix
 from django.core.handlers.base import BaseHandler
 from django.http import FileResponse, HttpResponse, HttpResponseBadRequest
-from django.urls import set_script_prefix
 from django.utils.functional import cached_property
 
 __all__ = ["AsgiHandler", "AsgiRequest", "ViewConsumer"]
@@ -52,7 +52,15 @@ class AsgiHandler(BaseHandler):
         self.load_middleware()
 
     def __call__(self, message, flow=None):
-        set_script_prefix(get_script_prefix(message.content))
+        # Consumers of other messages run in this thread, too.
+        before = urls.get_script_prefix()
+        urls.set_script_prefix(get_script_prefix(message.content))
+        try:
+            yield from self._respond(message, flow)
+        finally:
+            urls.set_script_prefix(before)
+
+    def _respond(self, message, flow):
         signals.request_started.send(sender=type(self), scope=message.content)
         try:
             response = self._answer(message)

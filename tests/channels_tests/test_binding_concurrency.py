@@ -64,7 +64,7 @@ class ConcurrencyTests(BindingTests, PostgreSQLTestCase, SimpleTestCase):
     def test_a_group_that_an_instance_came_to_meanwhile_sees_it_leave(self):
         def move():
             with transaction.atomic(using=self.using):
-                note = Note.objects.get()
+                note = Note.objects.get(pk=self.note.pk)
                 note.room = "c"
                 note.save()
 

@@ -10,6 +10,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.test import RequestFactory, SimpleTestCase, override_settings
 from django.test.channel_layers import cites
 from django.test.client import encode_multipart
+from django.urls import get_script_prefix
 
 from . import views
 from .layers import make_layer
@@ -90,6 +91,11 @@ class ViewTests(HandlerTestCase):
                 "files": {},
             },
         )
+
+    def test_the_prefix_of_a_request_ends_with_it(self):
+        before = get_script_prefix()
+        self.get("/app/hello/", root_path="/app")
+        self.assertEqual(get_script_prefix(), before)
 
     def test_a_form_is_posted(self):
         form = b"application/x-www-form-urlencoded"

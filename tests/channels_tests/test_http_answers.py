@@ -24,6 +24,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.middleware.gzip import GZipMiddleware
 from django.test import SimpleTestCase, override_settings
 from django.test.utils import ignore_warnings
+from django.urls import clear_script_prefix
 
 from .answer_requests import REQUESTS
 from .connections import HttpClient
@@ -165,6 +166,8 @@ class AnswerTests(SimpleTestCase):
     def setUp(self):
         stack = ExitStack()
         self.addCleanup(stack.close)
+        # WSGI leaves it to the thread.
+        stack.callback(clear_script_prefix)
         self.ways = Ways(stack)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         file = folder / "digits.txt"

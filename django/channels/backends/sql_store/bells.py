@@ -65,16 +65,14 @@ class Ringer:
 
     def __init__(self):
         self._socket = None
+        self._lock = threading.Lock()
         # {folder: the open descriptor of one whose name is too long}
         self._folders = {}
 
     def ring(self, address, name):
         """Send the name of a queue; return whether it came to a socket."""
         try:
-            own = self._socket
-            if own is None:
-                own = self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-                own.setblocking(False)
+            own = self._socket or self._open()
             own.sendto(name.encode(), self.short(address))
         except BlockingIOError:
             # Its owner is about to see a crowd.
@@ -82,6 +80,14 @@ class Ringer:
         except OSError:
             return False
         return True
+
+    def _open(self):
+        with self._lock:
+            if self._socket is None:
+                own = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                own.setblocking(False)
+                self._socket = own
+            return self._socket
 
     def short(self, address):
         """Return an address that the system accepts for the same file."""
