@@ -71,6 +71,23 @@ class LineTests(LineTestCase):
         await asyncio.gather(*tasks)
         self.assertGreater(time.monotonic(), begun + 0.3)
 
+    async def test_a_store_that_stood_still_is_tried_again(self):
+        await self.layer.asend_batch([(CHANNEL, {"n": n}) for n in range(2)])
+        send_batch = self.dispatcher.send_batch
+
+        async def slow(*args):
+            # Longer than anybody waits; and then there is room.
+            until = time.monotonic() + 0.05
+            while time.monotonic() < until:
+                await asyncio.sleep(0)
+            self.dispatcher.send_batch = send_batch
+            results = await send_batch(*args)
+            await self.taken()
+            return results
+
+        self.dispatcher.send_batch = slow
+        await self.enter(2, 0.01)[1]
+
     async def test_nobody_waits_longer_than_the_most(self):
         tasks = [self.enter(n, 0.01, 0.05)[1] for n in range(3)]
         with self.assertRaises(ChannelFull):

@@ -18,6 +18,8 @@ from django.channels.interface.dispatch import finish
 
 # Requests that wait at the most; more find no room at once.
 LINE_LIMIT = 1000
+# How often it is tried at least: a machine may have stood still for a while.
+LEAST_TRIES = 5
 # Requests that are sent at once, and that are tried when there was no room.
 BATCH_LIMIT = 100
 RETRY_LIMIT = 8
@@ -36,7 +38,8 @@ class Place:
         self.seconds = seconds
         self.most = most
         self.is_sent = False
-        # Why it was not when it was tried.
+        # How often it was tried in vain, and why the last time.
+        self.tries = 0
         self.reason = None
         # Is it on its way just now?
         self.is_moving = False
@@ -135,6 +138,7 @@ class Line:
                 place.end(error)
             elif not place.future.cancelled():
                 place.is_moving = False
+                place.tries += 1
                 place.reason = error
                 refused.append(place)
             else:
@@ -149,7 +153,7 @@ class Line:
             place = self._places[0]
             waits = now - place.entered
             stalled = now - max(self._moved, place.entered) >= place.seconds
-            if not stalled and waits < place.most:
+            if place.tries < LEAST_TRIES or not stalled and waits < place.most:
                 return
             self._places.popleft().end(place.reason)
 
