@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
+from itertools import repeat
 
 from django.channels.exceptions import ChannelFull
 from django.channels.names import queue_of
@@ -19,6 +20,10 @@ from django.channels.outbox import RETRY_INTERVAL_SECONDS, RETRY_SECONDS, delive
 WAITING_MESSAGES = 1000
 # Messages that leave in one call of the layer.
 BATCH_MESSAGES = 200
+# Messages to a full channel that are tried again at once, and the seconds until
+# then, which double up to RETRY_INTERVAL_SECONDS while there is no room for any.
+RETRY_MESSAGES = 100
+FIRST_RETRY_SECONDS = 0.002
 
 logger = logging.getLogger("django.channels.worker")
 
@@ -60,9 +65,10 @@ class Sender:
         self._waiting = deque()
         # What is to be sent later: [(time, send or future), …]
         self._later = []
-        # {(layer's id, queue): [deadline, [send, …]]} of channels that are full.
+        # {(layer's id, queue): [(deadline, send), …]} of channels that are full.
         self._full = {}
         self._next_try = 0
+        self._pause = FIRST_RETRY_SECONDS
         self._is_stopping = False
         self._is_busy = False
         self._thread = None
@@ -146,7 +152,7 @@ class Sender:
         now = time.monotonic()
         items = []
         if self._full and (now >= self._next_try or self._is_stopping):
-            self._next_try = now + RETRY_INTERVAL_SECONDS
+            self._next_try = now + self._pause
             items.append(None)
         if self._later:
             due = [self._is_stopping or when <= now for when, _ in self._later]
@@ -180,40 +186,55 @@ class Sender:
                 if item[3]:
                     deliver(layer, [item[1:3]], True)
                 elif held := self._full.get((id(layer), queue_of(item[1]))):
-                    held[1].append(item)
+                    held.append((time.monotonic() + RETRY_SECONDS, item))
                 else:
                     batch.append(item)
         self._send(layer, batch)
 
-    def _send(self, layer, batch, deadlines=()):
-        """Send to channels of one layer; keep what finds them full."""
+    def _send(self, layer, batch, deadlines=repeat(None)):
+        """
+        Send to channels of one layer; keep what finds them full.
+
+        ``deadlines`` are of what was kept before. Return whether any was sent.
+        """
         if not batch:
-            return
+            return False
         pairs = [item[1:3] for item in batch]
         try:
             results = layer.send_batch(pairs)
         except Exception as error:
             drop(layer, [name for name, _ in pairs], error)
-            return
-        for item, error in zip(batch, results):
+            return False
+        for item, error, deadline in zip(batch, results, deadlines):
             if isinstance(error, ChannelFull):
-                self._hold(layer, item, error, dict(deadlines))
+                self._hold(layer, item, error, deadline)
             elif error is not None:
                 drop(layer, [item[1]], error)
+        return None in results
 
-    def _hold(self, layer, item, error, deadlines):
-        key = id(layer), queue_of(item[1])
-        deadline = deadlines.get(key) or time.monotonic() + RETRY_SECONDS
-        if self._is_stopping or time.monotonic() >= deadline:
+    def _hold(self, layer, item, error, deadline):
+        now = time.monotonic()
+        deadline = deadline or now + RETRY_SECONDS
+        if self._is_stopping or now >= deadline:
             drop(layer, [item[1]], error)
         else:
-            self._full.setdefault(key, [deadline, []])[1].append(item)
+            key = id(layer), queue_of(item[1])
+            self._full.setdefault(key, []).append((deadline, item))
 
     def _try_full(self):
-        """Send once more what found its channel full."""
+        """Send the first of what found its channel full once more."""
         full, self._full = self._full, {}
-        for key, (deadline, items) in full.items():
-            self._send(items[0][0], items, {key: deadline})
+        is_any_sent = False
+        for key, held in full.items():
+            count = len(held) if self._is_stopping else RETRY_MESSAGES
+            deadlines, items = zip(*held[:count])
+            is_any_sent |= self._send(items[0][0], items, deadlines)
+            if left := held[count:]:
+                self._full.setdefault(key, []).extend(left)
+        if is_any_sent:
+            self._pause = FIRST_RETRY_SECONDS
+        else:
+            self._pause = min(self._pause * 2, RETRY_INTERVAL_SECONDS)
 
 
 def _settle(futures):
