@@ -20,7 +20,6 @@ from django.channels.interface.application import (
     serve_lifespan,
 )
 from django.channels.interface.dispatch import LaneDispatcher
-from django.channels.lanes import LaneWorker
 from django.channels.layers import (
     DEFAULT_CHANNEL_LAYER,
     ChannelLayerManager,
@@ -28,8 +27,9 @@ from django.channels.layers import (
     channel_layers,
 )
 from django.channels.limits import get_limits
-from django.channels.sender import Sender
 from django.channels.worker import Worker, WorkerGroup
+from django.channels.worker.lanes import LaneWorker
+from django.channels.worker.sender import Sender
 from django.core.asgi import get_asgi_application
 
 __all__ = [

@@ -7,9 +7,9 @@ to the server of the socket; see specs/protocols/websocket.rst, section "Order".
 
 from contextlib import contextmanager
 
-from django.channels import reports
 from django.channels.decorating import decorator
 from django.channels.needs import ORDER
+from django.channels.worker import reports
 
 
 @contextmanager

@@ -7,13 +7,13 @@ from functools import partial
 
 from asgiref.sync import markcoroutinefunction, sync_to_async
 
-from django.channels import Channel
-from django.channels import coroutines as coroutines_module
-from django.channels import route, signals, synccode
-from django.channels.coroutines import ConsumerLoop
+from django.channels import Channel, route, signals
 from django.channels.exceptions import ConsumeLater, DenyConnection
 from django.channels.interface.dispatch import LaneDispatcher
 from django.channels.worker import Worker, WorkerGroup
+from django.channels.worker import coroutines as coroutines_module
+from django.channels.worker import synccode
+from django.channels.worker.coroutines import ConsumerLoop
 from django.test import SimpleTestCase
 
 from .layers import SpanningLayer, make_layer

@@ -1,7 +1,13 @@
 import os
 
-from django.channels import journal as journal_module
-from django.channels.journal import KEPT_BYTES, LIMIT, SLOTS, Journal, create_file
+from django.channels.worker import journal as journal_module
+from django.channels.worker.journal import (
+    KEPT_BYTES,
+    LIMIT,
+    SLOTS,
+    Journal,
+    create_file,
+)
 from django.test import SimpleTestCase
 
 from .utils import patch_for

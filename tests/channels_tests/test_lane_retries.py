@@ -1,11 +1,11 @@
 """ConsumeLater where the server's process runs the consumers."""
 
-from django.channels import route, runs
+from django.channels import route
 from django.channels.asgi import InProcessApplication
 from django.channels.backends.memory import MemoryChannelLayer
 from django.channels.exceptions import ConsumeLater
 from django.channels.signals import consumer_finished
-from django.channels.worker import Worker
+from django.channels.worker import Worker, runs
 from django.test import SimpleTestCase
 
 from .connections import WebSocketClient

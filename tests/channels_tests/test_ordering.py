@@ -1,12 +1,12 @@
 import threading
 from types import SimpleNamespace
 
-from django.channels import Channel, Message, reports, route
+from django.channels import Channel, Message, route
 from django.channels.exceptions import ConsumeLater, DenyConnection, LayerUnavailable
-from django.channels.journal import Journal, create_file
 from django.channels.ordering import enforce_ordering
 from django.channels.sessions import enforce_ordering as historic_enforce_ordering
-from django.channels.worker import Worker
+from django.channels.worker import Worker, reports
+from django.channels.worker.journal import Journal, create_file
 from django.test import SimpleTestCase, override_settings
 from django.test.channel_layers import cites
 

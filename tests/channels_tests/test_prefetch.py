@@ -2,9 +2,9 @@ import os
 import threading
 import time
 
-from django.channels import prefetch as prefetch_module
-from django.channels.journal import Journal, create_file
-from django.channels.prefetch import FETCHED_MESSAGES, Prefetch
+from django.channels.worker import prefetch as prefetch_module
+from django.channels.worker.journal import Journal, create_file
+from django.channels.worker.prefetch import FETCHED_MESSAGES, Prefetch
 from django.test import SimpleTestCase
 
 from .layers import make_layer

@@ -7,8 +7,9 @@ import sys
 from functools import partial
 from io import StringIO
 
-from django.channels import route, runworker
-from django.channels.supervisor import _Place
+from django.channels import route
+from django.channels.worker import runworker
+from django.channels.worker.supervisor import _Place
 from django.core.management import CommandError, call_command
 from django.test import SimpleTestCase, override_settings, tag
 
@@ -20,7 +21,7 @@ from .workers import ROUTING, WorkersTestCase
 # A process in which nothing that consumers send leaves in time.
 WITHOUT_SENDING = """
 
-from django.channels.sender import Sender
+from django.channels.worker.sender import Sender
 
 Sender._take_locked = lambda self: []
 

@@ -3,13 +3,13 @@ import os
 import threading
 from unittest import mock
 
-from django.channels import outgoing as outgoing_module
-from django.channels import sender as sender_module
 from django.channels.exceptions import LayerUnavailable
-from django.channels.journal import create_file
 from django.channels.outbox import Outbox
-from django.channels.outgoing import SLOTS, Outgoing
-from django.channels.sender import DirectSender, Sender
+from django.channels.worker import outgoing as outgoing_module
+from django.channels.worker import sender as sender_module
+from django.channels.worker.journal import create_file
+from django.channels.worker.outgoing import SLOTS, Outgoing
+from django.channels.worker.sender import DirectSender, Sender
 from django.test import SimpleTestCase
 
 from .layers import make_layer

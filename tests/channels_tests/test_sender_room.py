@@ -2,9 +2,9 @@
 
 from types import SimpleNamespace
 
-from django.channels import sender as sender_module
 from django.channels.outbox import RETRY_INTERVAL_SECONDS, Outbox
-from django.channels.sender import FIRST_RETRY_SECONDS, Sender
+from django.channels.worker import sender as sender_module
+from django.channels.worker.sender import FIRST_RETRY_SECONDS, Sender
 from django.test import SimpleTestCase
 
 from .layers import make_layer

@@ -4,8 +4,8 @@ import threading
 from unittest import mock
 
 from django.channels import Channel, route
-from django.channels import watch as watch_module
 from django.channels.worker import Worker, WorkerGroup
+from django.channels.worker import watch as watch_module
 from django.test import SimpleTestCase
 
 from .layers import make_layer

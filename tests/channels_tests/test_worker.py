@@ -2,14 +2,14 @@ import threading
 from asyncio import CancelledError
 from unittest import mock
 
-from django.channels import Channel, outbox, receiving, route, runs, signals
+from django.channels import Channel, outbox, receiving, route, signals
 from django.channels.exceptions import (
     ConsumeLater,
     DenyConnection,
     LayerUnavailable,
     WebsocketCloseException,
 )
-from django.channels.worker import Worker, WorkerGroup
+from django.channels.worker import Worker, WorkerGroup, runs
 from django.test import SimpleTestCase
 
 from .layers import make_layer

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from asgiref.sync import sync_to_async
 
-from django.channels.sender import DirectSender
 from django.channels.worker import Worker
+from django.channels.worker.sender import DirectSender
 from django.db import connections
 
 # The method of connections to databases that ends those which are too old.

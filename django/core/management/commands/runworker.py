@@ -1,9 +1,8 @@
 import os
 import threading
 
-from django.channels import runworker, workerprocess
 from django.channels.commands import add_layer_argument, get_spanning_layer
-from django.channels.worker import Worker
+from django.channels.worker import Worker, runworker, workerprocess
 from django.core.management.base import BaseCommand, CommandError
 
 # Seconds that running consumers have to finish when the command is stopped.

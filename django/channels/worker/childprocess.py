@@ -11,9 +11,9 @@ import socket
 import subprocess
 import time
 
-from django.channels.journal import Journal, create_file
-from django.channels.outgoing import Outgoing
-from django.channels.workerprocess import READY, VARIABLE
+from django.channels.worker.journal import Journal, create_file
+from django.channels.worker.outgoing import Outgoing
+from django.channels.worker.workerprocess import READY, VARIABLE
 
 # Seconds that a process that is to end has beyond those for its consumers.
 GRACE_SECONDS = 3.0

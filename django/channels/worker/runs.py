@@ -12,10 +12,10 @@ import threading
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
 
-from django.channels import reports
 from django.channels.exceptions import ChannelSocketException, ConsumeLater
 from django.channels.outbox import Outbox
 from django.channels.signals import consumer_finished, consumer_started
+from django.channels.worker import reports
 from django.db import close_old_connections
 
 # Seconds before a message whose consumer raised ConsumeLater is sent again.

@@ -9,8 +9,7 @@ import asyncio
 import time
 from functools import partial
 
-from django.channels import runs
-from django.channels.worker import Worker
+from django.channels.worker import Worker, runs
 
 
 class LaneWorker(Worker):

@@ -13,11 +13,11 @@ import signal
 import socket
 import time
 
-from django.channels import reports
-from django.channels.childprocess import ChildProcess
 from django.channels.layers import channel_layers
 from django.channels.outbox import Outbox
-from django.channels.workerprocess import describe_exit
+from django.channels.worker import reports
+from django.channels.worker.childprocess import ChildProcess
+from django.channels.worker.workerprocess import describe_exit
 
 # Seconds until a process in the place of one that ended starts, and the most: for
 # those that were ready, and for those that never came so far.

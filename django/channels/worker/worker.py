@@ -14,12 +14,12 @@ import time
 from contextlib import suppress
 from fnmatch import fnmatchcase
 
-from django.channels.consuming import Consuming
-from django.channels.coroutines import ConsumerLoop
-from django.channels.prefetch import Prefetch
-from django.channels.sender import DirectSender, Sender
 from django.channels.signals import worker_process_ready, worker_ready
-from django.channels.watch import Watch
+from django.channels.worker.consuming import Consuming
+from django.channels.worker.coroutines import ConsumerLoop
+from django.channels.worker.prefetch import Prefetch
+from django.channels.worker.sender import DirectSender, Sender
+from django.channels.worker.watch import Watch
 
 # How often a message whose consumer raised ConsumeLater is tried again.
 MESSAGE_RETRIES = 10

@@ -11,8 +11,8 @@ import logging
 import os
 import sys
 
-from django.channels import shutdown, workerprocess
-from django.channels.worker import WorkerGroup
+from django.channels import shutdown
+from django.channels.worker import WorkerGroup, workerprocess
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.utils import autoreload
@@ -43,7 +43,7 @@ def supervise(layer, options, arguments, on_ready):
     called from code.
     """
     # Not on systems that have no such signals.
-    from django.channels.supervisor import Supervisor
+    from django.channels.worker.supervisor import Supervisor
 
     still_seconds = None
     if options["time_limit"] is not None:

@@ -12,9 +12,9 @@ import signal
 import socket
 import threading
 
-from django.channels.journal import Journal
-from django.channels.outgoing import Outgoing
-from django.channels.reports import following
+from django.channels.worker.journal import Journal
+from django.channels.worker.outgoing import Outgoing
+from django.channels.worker.reports import following
 
 # The variable: the descriptors of the line to the supervisor, of the journal and of
 # what is outgoing.

@@ -10,9 +10,9 @@ import logging
 
 from asgiref.sync import async_to_sync, sync_to_async
 
-from django.channels import reports
 from django.channels.message import Message
-from django.channels.runs import (
+from django.channels.worker import reports
+from django.channels.worker.runs import (
     RETRIES_KEY,
     Run,
     get_failure_answer,

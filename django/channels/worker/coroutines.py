@@ -12,7 +12,7 @@ import time
 from collections import deque
 from functools import partial
 
-from django.channels.synccode import SyncCode
+from django.channels.worker.synccode import SyncCode
 
 # Consumers that run at a time; more wait for one of them to end.
 RUNNING_CONSUMERS = 256

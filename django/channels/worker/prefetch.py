@@ -12,9 +12,9 @@ import threading
 import time
 from collections import deque
 
-from django.channels.journal import LIMIT
 from django.channels.receiving import RECEIVE_SECONDS, Receiver
-from django.channels.synccode import Job
+from django.channels.worker.journal import LIMIT
+from django.channels.worker.synccode import Job
 
 # Messages that are fetched together at the most.
 FETCHED_MESSAGES = 100
