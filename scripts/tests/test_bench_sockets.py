@@ -126,6 +126,7 @@ class MeasureTests(unittest.TestCase):
         found = percentiles(times)
         self.assertAlmostEqual(found["p50"], 50)
         self.assertAlmostEqual(found["p99"], 99)
+        self.assertEqual(percentiles([0.1]), {})
 
 
 if __name__ == "__main__":

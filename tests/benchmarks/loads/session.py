@@ -50,7 +50,9 @@ class Details:
 
 
 def percentiles(times):
-    """Return two percentiles of some seconds, in milliseconds."""
+    """Return two percentiles of some seconds, in milliseconds, if there are any."""
+    if len(times) < 2:
+        return {}
     cuts = statistics.quantiles(times, n=100, method="inclusive")
     return {"p50": cuts[49] * 1e3, "p99": cuts[98] * 1e3}
 
