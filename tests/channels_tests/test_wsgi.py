@@ -7,9 +7,9 @@ from wsgiref.validate import validator
 from django.channels import channel_layers
 from django.channels.exceptions import InvalidChannelLayerError, RequestTimeout
 from django.channels.handler import AsgiHandler
-from django.channels.interface import wsgi
 from django.channels.interface.bodies import BODY_CHUNK_BYTES
 from django.channels.interface.wsgi import WsgiApplication
+from django.channels.interface.wsgi_output import status_line
 from django.channels.worker import WorkerGroup
 from django.channels.wsgi import get_bus_application
 from django.http import HttpResponse
@@ -341,4 +341,4 @@ class ApplicationTests(SimpleTestCase):
                 get_bus_application()
 
     def test_an_unknown_status_has_a_reason(self):
-        self.assertEqual(wsgi._status_line(299), "299 Unknown Status Code")
+        self.assertEqual(status_line(299), "299 Unknown Status Code")

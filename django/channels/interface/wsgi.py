@@ -13,7 +13,6 @@ import queue
 import threading
 import time
 from collections import deque
-from http.client import responses
 
 from django.channels.exceptions import (
     ChannelFull,
@@ -23,10 +22,11 @@ from django.channels.exceptions import (
 )
 from django.channels.interface.bodies import BODY_WINDOW, ClientGone, Refused
 from django.channels.interface.dispatch import NO_ROOM
-from django.channels.interface.http import CREDIT_BATCH, LEFTOVER_SECONDS
+from django.channels.interface.http import LEFTOVER_SECONDS
 from django.channels.interface.replies import ReplyInbox
 from django.channels.interface.responses import check_reply
 from django.channels.interface.wsgi_input import WsgiBody, get_message
+from django.channels.interface.wsgi_output import Parts, status_line
 from django.channels.limits import get_limits
 
 # Seconds between two tries to send to a channel that is full.
@@ -103,7 +103,7 @@ class WsgiConnection:
                 (name.decode("latin1"), value.decode("latin1"))
                 for name, value in first.get("headers", [])
             ]
-            start_response(_status_line(first["status"]), headers)
+            start_response(status_line(first["status"]), headers)
         except Refused as refusal:
             self.close()
             return self._refuse(refusal, start_response)
@@ -111,7 +111,7 @@ class WsgiConnection:
             self.close()
             raise
         if first.get("more_content"):
-            return _Parts(self, first)
+            return Parts(self, first)
         self.close()
         return [first.get("content", b"")]
 
@@ -259,7 +259,7 @@ class WsgiConnection:
         body = f"{refusal.reason}\n".encode()
         headers = [("Content-Type", "text/plain; charset=utf-8")]
         headers.append(("Content-Length", str(len(body))))
-        start_response(_status_line(refusal.status), headers)
+        start_response(status_line(refusal.status), headers)
         return [body]
 
     def _disconnect(self, name):
@@ -269,37 +269,3 @@ class WsgiConnection:
             self._layer.send("http.disconnect", message)
         except NO_ROOM:
             logger.warning("No room to tell that %s was aborted.", path)
-
-
-class _Parts:
-    """The body of a response of many messages, as WSGI servers read it."""
-
-    def __init__(self, connection, first):
-        self._connection = connection
-        self._next = first
-        self._passed_on = 0
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        if self._next is None:
-            if self._passed_on >= CREDIT_BATCH:
-                self._connection.send_credit(chunks=self._passed_on)
-                self._passed_on = 0
-            self._next = self._connection.next_part()
-        elif not self._next:
-            raise StopIteration
-        reply = self._next
-        # Falsy, but not None: there is no other.
-        self._next = None if reply.get("more_content") else {}
-        self._passed_on += 1
-        return reply.get("content", b"")
-
-    def close(self):
-        """Stop the response if it is not at its end."""
-        self._connection.close()
-
-
-def _status_line(status):
-    return f"{status} {responses.get(status, 'Unknown Status Code')}"
