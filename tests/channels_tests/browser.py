@@ -162,3 +162,14 @@ class Window:
         if directory := os.environ.get(SCREENSHOTS_VARIABLE):
             Path(directory).mkdir(parents=True, exist_ok=True)
             self.driver.save_screenshot(str(Path(directory) / f"{name}.png"))
+
+
+class WithBrowser:
+    """For a test case: each class has a browser."""
+
+    @classmethod
+    def setUpClass(cls):
+        find_browser()
+        super().setUpClass()
+        cls.browser = Browser()
+        cls.addClassCleanup(cls.browser.close)

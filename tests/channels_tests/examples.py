@@ -1,6 +1,6 @@
 """Projects of examples/, their own tests, and windows of a browser on them."""
 
-from .browser import Browser, find_browser
+from .browser import Browser, WithBrowser
 from .chat import REPOSITORY, ChatTestCase, serve_chat
 from .processes import PATIENCE_SECONDS, manage
 
@@ -33,15 +33,8 @@ class ProjectMixin:
                     self.assertNotRegex(path.read_text(), "https?://|@import|url\\(")
 
 
-class ExampleBrowserTestCase(ChatTestCase):
+class ExampleBrowserTestCase(WithBrowser, ChatTestCase):
     """A class with a browser; each test has a server of the example."""
-
-    @classmethod
-    def setUpClass(cls):
-        find_browser()
-        super().setUpClass()
-        cls.browser = Browser()
-        cls.addClassCleanup(cls.browser.close)
 
     def setUp(self):
         self.start()

@@ -3,8 +3,8 @@
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from .browser import FOREIGN_HOST, Browser, find_browser
-from .chat import ChatTestCase, serve_chat
+from .browser import FOREIGN_HOST
+from .examples import ExampleBrowserTestCase
 
 # Return how a socket's opening ends, as seen by the page that asks for it.
 OPEN_SOCKET = """
@@ -68,22 +68,7 @@ class BlankPage(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-class BrowserTests(ChatTestCase):
-    @classmethod
-    def setUpClass(cls):
-        find_browser()
-        super().setUpClass()
-        cls.browser = Browser()
-        cls.addClassCleanup(cls.browser.close)
-
-    def setUp(self):
-        self.start()
-
-    def start(self, port=0):
-        self.process, self.server = serve_chat(self.directory, port)
-        self.addCleanup(self.process.kill)
-        self.url = f"http://127.0.0.1:{self.server.port}"
-
+class BrowserTests(ExampleBrowserTestCase):
     def open(self, url):
         window = self.browser.open(url)
         self.addCleanup(window.close)

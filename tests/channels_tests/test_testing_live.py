@@ -15,7 +15,7 @@ from django.test.channel_tools import serving
 from django.test.channels import ChannelLiveServerTestCase
 from django.urls import path
 
-from .browser import Browser, find_browser
+from .browser import WithBrowser
 from .layers import layer_settings
 from .processes import PATIENCE_SECONDS
 from .utils import TIMEOUT
@@ -243,14 +243,7 @@ class NoStaticFilesTests(LiveTestCase):
         self.assertEqual(self.get("/static/channels_tests/live.txt")[0], 404)
 
 
-class BrowserLiveTests(LiveTestCase):
-    @classmethod
-    def setUpClass(cls):
-        find_browser()
-        super().setUpClass()
-        cls.browser = Browser()
-        cls.addClassCleanup(cls.browser.close)
-
+class BrowserLiveTests(WithBrowser, LiveTestCase):
     def test_windows_of_a_browser_have_sockets(self):
         User.objects.create(username="ada")
         window = self.browser.open(self.live_server_url)

@@ -13,7 +13,7 @@ from unittest import skipUnless
 from django.test import SimpleTestCase
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
-from .browser import Browser, find_browser
+from .browser import WithBrowser
 from .chat import REPOSITORY, serve_chat
 from .ipc import require_lmdb
 from .processes import PATIENCE_SECONDS, manage
@@ -125,14 +125,7 @@ class ThumbnailsExampleTests(ThumbnailsTestCase):
             self.assertShown(self.receive(socket))
 
 
-class ThumbnailsBrowserTests(ThumbnailsTestCase):
-    @classmethod
-    def setUpClass(cls):
-        find_browser()
-        super().setUpClass()
-        cls.browser = Browser()
-        cls.addClassCleanup(cls.browser.close)
-
+class ThumbnailsBrowserTests(WithBrowser, ThumbnailsTestCase):
     def test_an_upload_shows_its_thumbnails(self):
         picture = self.directory / "picture.png"
         picture.write_bytes(self.draw().read())
