@@ -24,7 +24,15 @@ POSTGRESQL = {"ENGINE": "django.db.backends.postgresql", "NAME": "x"}
 
 
 class SQLiteStoreTests(SQLiteTestCase, StoreTests, SimpleTestCase):
-    pass
+
+    def test_a_life_that_begins_within_another_call_is_told(self):
+        # The layer claims everything again when renew() says so, and only then.
+        (store,) = self.stores(1)
+        self.end(store)
+        store._listener.close()
+        store.take(["normal"], 1, wait=True)
+        self.assertIs(store.renew(), False)
+        self.assertIs(store.renew(), True)
 
 
 class SQLiteConformanceTests(

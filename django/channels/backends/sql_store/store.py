@@ -52,6 +52,8 @@ class SQLStore(Store):
         self._pool.on_deletion = self._listener.close
         # Held by whoever changes the incarnation.
         self._life = threading.Lock()
+        # Is the layer still to be told of a new incarnation?
+        self._is_reborn = False
         # When this process clears up, if nobody else does.
         self._prune_at = time.monotonic() + PRUNE_SECONDS
 
@@ -148,7 +150,9 @@ class SQLStore(Store):
 
     def renew(self):
         with self._life:
-            return self._renew_locked()
+            is_kept = self._renew_locked() and not self._is_reborn
+            self._is_reborn = False
+            return is_kept
 
     def _renew_locked(self):
         # Connects, so that it is known where the file is.
@@ -170,7 +174,9 @@ class SQLStore(Store):
 
     def _enroll(self):
         if self.incarnation is None or not self._listener.is_open:
-            self.renew()
+            with self._life:
+                # The layer hears of it when it asks the next time.
+                self._is_reborn |= not self._renew_locked()
 
     @property
     def _folder(self):
