@@ -96,7 +96,7 @@ class LineTests(LineTestCase):
     async def test_a_line_that_is_too_long_takes_nobody(self):
         tasks = [self.enter(n)[1] for n in range(LINE_LIMIT + 1)]
         await asyncio.sleep(0)
-        with self.assertRaisesMessage(ChannelFull, "1000 messages wait for room"):
+        with self.assertRaisesMessage(ChannelFull, "4000 messages wait for room"):
             await tasks[-1]
         for n in range(LINE_LIMIT):
             self.assertEqual(await self.taken(), n)

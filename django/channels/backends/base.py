@@ -56,7 +56,7 @@ class BaseChannelLayer:
         self.group_expiry = options.check_seconds("group_expiry", group_expiry)
         # Messages that a channel or an inbox holds.
         self.capacity = options.check_capacity("capacity", capacity)
-        self.channel_capacity = options.compile_capacities(channel_capacity)
+        self.channel_capacity = options.compile_capacities(channel_capacity, capacity)
         self._bridge = BridgeLoop(type(self).__name__)
         self._gap_functions = []
         reset_in_child(self)

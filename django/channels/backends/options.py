@@ -17,6 +17,10 @@ from .values import copy_message
 
 # In seconds: no lock waits longer.
 MAX_TIMEOUT = threading.TIMEOUT_MAX
+# The inboxes of interface servers: all connections of a process share one, which
+# holds so many times as much as another channel.
+SERVER_INBOXES = re.compile(r"interface\.reply\.")
+SERVER_FACTOR = 100
 
 
 def _is_number(value, *types):
@@ -42,20 +46,21 @@ def check_capacity(option, value):
     return value
 
 
-def compile_capacities(capacities):
+def compile_capacities(capacities, capacity):
     """
     Return [(compiled regex, capacity), …] for the option channel_capacity.
+
+    What interface servers receive comes last, by the option ``capacity``.
     """
-    if capacities is None:
-        return []
+    capacities = {} if capacities is None else capacities
     if not isinstance(capacities, dict):
         raise InvalidChannelLayerError(
             "channel_capacity must be a dict of globs or compiled regular "
             f"expressions to ints, not {capacities!r}."
         )
     compiled = []
-    for pattern, capacity in capacities.items():
-        check_capacity(f"channel_capacity[{pattern!r}]", capacity)
+    for pattern, its_capacity in capacities.items():
+        check_capacity(f"channel_capacity[{pattern!r}]", its_capacity)
         if isinstance(pattern, str):
             pattern = re.compile(fnmatch.translate(pattern))
         elif not isinstance(pattern, re.Pattern) or not isinstance(
@@ -65,7 +70,8 @@ def compile_capacities(capacities):
                 "A key of channel_capacity must be a glob or a compiled regular "
                 f"expression for str, not {pattern!r}."
             )
-        compiled.append((pattern, capacity))
+        compiled.append((pattern, its_capacity))
+    compiled.append((SERVER_INBOXES, capacity * SERVER_FACTOR))
     return compiled
 
 

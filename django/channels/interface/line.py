@@ -17,7 +17,7 @@ from django.channels.exceptions import ChannelFull
 from django.channels.interface.dispatch import finish
 
 # Requests that wait at the most; more find no room at once.
-LINE_LIMIT = 1000
+LINE_LIMIT = 4000
 # How often it is tried at least: a machine may have stood still for a while.
 LEAST_TRIES = 5
 # Requests that are sent at once, and that are tried when there was no room.

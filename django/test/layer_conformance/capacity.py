@@ -80,6 +80,12 @@ class CapacityTests(ConformanceBase):
                 self.assertEqual(layer.layer.get_capacity(name), capacity)
                 self.assertEqual(self.fill(layer, name), capacity)
 
+    @cites("CL-32", "begins with interface.reply. holds a hundred times capacity")
+    @both_forms(alone=True, capacity=1)
+    def test_the_inbox_of_a_server_holds_more(self, layer):
+        self.assertEqual(self.fill(layer, "interface.reply.a!b"), 100)
+        self.assertEqual(self.fill(layer, "interface.replies!b"), 1)
+
     @cites("CL-32", "or for a process-specific channel its inbox")
     @both_forms(
         alone=True, capacity=2, channel_capacity={"in*!": 4, "out!*a": 3, "own!a": 3}
