@@ -13,9 +13,13 @@ class LayerTests:
 
     def setUp(self):
         self.layer = make_layer(capacity=1000)
-        # Not the one of the test runner.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.addCleanup(signal.signal, signal.SIGINT, before)
+        # Not those of the test runner.
+        for number, handler in (
+            (signal.SIGINT, signal.default_int_handler),
+            (signal.SIGTERM, signal.SIG_DFL),
+        ):
+            before = signal.signal(number, handler)
+            self.addCleanup(signal.signal, number, before)
 
     def left(self):
         """Return the numbers that are on the channel "a" still."""

@@ -1,5 +1,6 @@
 import threading
 from asyncio import CancelledError
+from signal import SIGTERM, getsignal, raise_signal
 from unittest import mock
 
 from django.channels import Channel, outbox, receiving, route, signals
@@ -336,6 +337,14 @@ class RunTests(WorkerTestCase):
         worker.run()
         self.assertEqual(seen, [0, 1, 2])
         self.assertEqual(self.layer.receive(["a"]), ("a", {"n": 3}))
+
+    def test_signals_stop_it_and_do_what_they_did_afterwards(self):
+        before = getsignal(SIGTERM)
+        worker = self.make_worker(route("a", lambda message: raise_signal(SIGTERM)))
+        self.layer.send("a", {})
+        worker.run()
+        self.assertIs(worker.termed, True)
+        self.assertIs(getsignal(SIGTERM), before)
 
     def test_a_fault_of_the_layer_is_logged_and_tried_again(self):
         worker = self.make_worker(route("a", lambda message: worker.stop()))

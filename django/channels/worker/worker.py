@@ -84,9 +84,15 @@ class Worker(Consuming):
         )
 
     def install_signal_handler(self):
-        """Have SIGTERM and SIGINT stop this worker. Call it on the main thread."""
-        signal.signal(signal.SIGTERM, self.sigterm_handler)
-        signal.signal(signal.SIGINT, self.sigterm_handler)
+        """
+        Have SIGTERM and SIGINT stop this worker. Call it on the main thread.
+
+        Return what did something else before, {number: handler}.
+        """
+        return {
+            number: signal.signal(number, self.sigterm_handler)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
 
     def sigterm_handler(self, signo, stack_frame):
         """Have run() return when the current consumer has finished."""
@@ -113,7 +119,7 @@ class Worker(Consuming):
         Take messages and consume them until stop() is called.
 
         Faults of the layer are logged and tried again; nothing that a consumer
-        raises ends it.
+        raises ends it. Signal handlers are as before when it returns.
         """
         if self.prefetch is not None:
             self._run()
@@ -122,8 +128,9 @@ class Worker(Consuming):
         if not channels:
             logger.error("No channel of the routing is left for this worker.")
             return
+        handlers = {}
         if self.signal_handlers and _on_main_thread():
-            self.install_signal_handler()
+            handlers = self.install_signal_handler()
         self.prefetch = Prefetch(
             self.channel_layer, channels, coroutines=self.coroutines
         )
@@ -133,6 +140,8 @@ class Worker(Consuming):
             self.stop()
             self.coroutines.stop(COROUTINE_SECONDS)
             self.prefetch.close()
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
 
     def _run(self):
         take, note, now = self.prefetch.next, self.prefetch.note_run, time.monotonic
