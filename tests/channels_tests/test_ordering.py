@@ -200,7 +200,8 @@ class ReportTests(OrderingTestCase):
         reports.tell_lost(self.layer, [(REPLY_CHANNEL, 5)])
         self.assertEqual(self.replies(), [CONSUMED])
         reports.tell_lost(self.layer, [])
-        for layer in (make_layer(capacity=1), SimpleNamespace()):
+        full = make_layer(channel_capacity={"interface.reply.*": 1})
+        for layer in (full, SimpleNamespace()):
             with self.subTest(layer=layer):
                 with self.assertLogs("django.channels.worker", "WARNING") as logs:
                     reports.tell_lost(layer, [(REPLY_CHANNEL, 5)] * 2)
