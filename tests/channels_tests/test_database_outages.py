@@ -90,6 +90,36 @@ class RestartTests(PostgreSQLTestCase, SimpleTestCase):
         two.append([("a", 9, [b"2"])])
         self.assertEqual(one.listen(TIMEOUT), [("a", None)])
 
+    def test_a_connection_is_not_shared_before_it_listens(self):
+        """Another thread would read the answer that is waited for."""
+        store = self.make_store()
+        self.addCleanup(store.close)
+        store.renew()
+        dialect, listener, shared = store._dialect, store._listener, []
+
+        def cursor(raw):
+            shared.append(listener._raw)
+            return type(dialect).cursor(dialect, raw)
+
+        with mock.patch.object(dialect, "cursor", cursor):
+            listener.open("another-name", None)
+        self.assertEqual(set(shared), {None})
+        self.assertIsNotNone(listener._raw)
+
+    def test_a_listener_that_cannot_connect_is_not_open(self):
+        store = self.make_store()
+        self.addCleanup(store.close)
+        store.renew()
+        self.server.terminate()
+        with self.assertRaisesMessage(LayerUnavailable, "PostgreSQL database"):
+            store._listener.open("another-name", None)
+        self.assertFalse(store._listener.is_open)
+        self.server.start()
+        self.assertTrue(store.renew())
+        self.assertEqual(store.take(["a"], 9, wait=True), [])
+        store.append([("a", 9, [b"1"])])
+        self.assertEqual(store.listen(TIMEOUT), [("a", None)])
+
     def test_a_crash_brings_no_message_again_and_is_told(self):
         layer = self.make_layer()
         layer.receive(["inbox!"])

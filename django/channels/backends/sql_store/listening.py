@@ -36,9 +36,12 @@ class Listener:
         self._names = set()
         # Rings that nobody else gives.
         self._due = set()
+        self._incarnation = None
         # The connection for notifications, and for whom it listens.
         self._raw = None
-        self._incarnation = None
+        self._listens_for = None
+        # Held by whoever makes it.
+        self._connecting = threading.Lock()
         self._pause = FIRST_PAUSE_SECONDS
 
     # Addresses.
@@ -59,7 +62,11 @@ class Listener:
         bell = self._bell = Doorbell(self._ringer)
         address = ""
         if self._dialect.can_notify:
-            self._listen()
+            try:
+                self._listen()
+            except BaseException:
+                self.close()
+                raise
         elif can_ring():
             self._host = host()
             with suppress(OSError):
@@ -143,24 +150,42 @@ class Listener:
             return [], False, True
         if not self._dialect.can_notify:
             return bell.wait(seconds)
-        if self._raw is None:
+        raw = self._raw
+        if raw is None:
             self._listen()
             # What was told in between has to be asked for.
             return [], True, False
         try:
-            _, _, interrupted = bell.wait(seconds, self._raw.fileno())
-            return self._dialect.notifications(self._raw), False, interrupted
+            _, _, interrupted = bell.wait(seconds, raw.fileno())
+            return self._dialect.notifications(raw), False, interrupted
         except Exception:
+            if raw is not self._raw:
+                # Another thread has closed it, for a new name.
+                return [], True, False
             self._close_connection()
             with self._pool.errors():
                 raise
 
     def _listen(self):
-        with self._pool.errors():
-            self._raw = self._pool.open()
-            name = self._dialect.listening_name(self._incarnation)
-            with self._dialect.cursor(self._raw) as cursor:
-                cursor.execute(f'LISTEN "{name}"')
+        """Have a connection that listens for this process by its present name."""
+        with self._connecting, self._pool.errors():
+            incarnation = self._incarnation
+            if self._raw is not None and self._listens_for == incarnation:
+                return
+            self._close_connection()
+            raw = self._pool.open()
+            try:
+                name = self._dialect.listening_name(incarnation)
+                with self._dialect.cursor(raw) as cursor:
+                    cursor.execute(f'LISTEN "{name}"')
+            except BaseException:
+                raw.close()
+                raise
+            # Not before its answer came: another thread would read it.
+            self._listens_for, self._raw = incarnation, raw
+            if self._bell is None:
+                # It was closed in between.
+                self._close_connection()
 
     # Asking.
 
@@ -200,6 +225,7 @@ class Listener:
         """Let go, in a forked child, of what belongs to the parent."""
         if self._bell is not None:
             self._bell.leave()
+        self._connecting = threading.Lock()
         if self._raw is not None:
             self._pool.lose(self._raw)
             self._raw = None
