@@ -9,6 +9,7 @@ import inspect
 import threading
 
 from django.channels.exceptions import InvalidChannelLayerError
+from django.channels.freezing import freeze_start
 from django.channels.routing import Router
 from django.channels.signals import layer_gap
 from django.conf import settings
@@ -59,6 +60,8 @@ class ChannelLayerWrapper:
     def _application(self):
         from django.channels.interface.application import get_bus_application
 
+        # The first connection, and not every server tells of its start.
+        freeze_start()
         return get_bus_application(self)
 
     def send_gap(self):

@@ -49,7 +49,7 @@ def other_tasks():
 def get_connection(application):
     """Return the only connection of an application."""
     (incoming,) = application.open_sockets
-    return incoming._refuse.__self__
+    return incoming._get_refuse().__self__
 
 
 class CancelledSocket:

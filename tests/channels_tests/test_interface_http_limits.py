@@ -2,6 +2,7 @@ import time
 from unittest import mock
 
 from django.channels.exceptions import LayerUnavailable
+from django.channels.interface import application as application_module
 from django.channels.interface.application import get_bus_application
 from django.channels.interface.bodies import BODY_CHUNK_BYTES, BODY_WINDOW
 from django.channels.limits import get_limits
@@ -128,9 +129,11 @@ class UnreachableTests(SimpleTestCase):
 
     async def test_a_server_may_tell_of_its_start_and_its_end(self):
         connection = Connection(get_bus_application(make_layer()), "lifespan")
-        for event in ("lifespan.startup", "lifespan.shutdown"):
-            await connection.put(event)
-            self.assertEqual(await connection.get(), {"type": f"{event}.complete"})
+        with mock.patch.object(application_module, "freeze_start") as freeze_start:
+            for event in ("lifespan.startup", "lifespan.shutdown"):
+                await connection.put(event)
+                self.assertEqual(await connection.get(), {"type": f"{event}.complete"})
+                freeze_start.assert_called_once_with()
         await connection.ended()
 
     async def test_other_scopes_are_refused(self):

@@ -9,6 +9,7 @@ through a dispatcher and get replies through a ReplyInbox.
 import asyncio
 import atexit
 
+from django.channels.freezing import freeze_start
 from django.channels.interface.dispatch import LayerDispatcher, UnreachableDispatcher
 from django.channels.interface.http import HttpConnection
 from django.channels.interface.line import Lines
@@ -88,6 +89,7 @@ async def serve_lifespan(receive, send, leave):
     ends its applications, or lets atexit run.
     """
     while (await receive())["type"] != "lifespan.shutdown":
+        freeze_start()
         await send({"type": "lifespan.startup.complete"})
     await asyncio.get_running_loop().run_in_executor(None, leave)
     await send({"type": "lifespan.shutdown.complete"})

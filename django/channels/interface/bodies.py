@@ -35,19 +35,31 @@ class Refused(Exception):
         self.reason = reason
 
 
+class Progress:
+    """When a request went on the last time, by the clock of its event loop."""
+
+    def __init__(self):
+        self.note()
+
+    def note(self):
+        """Note that it goes on now: its time begins anew."""
+        self.last = asyncio.get_running_loop().time()
+
+
 class RequestBody:
     """
     Reads a body, and forwards what does not fit into the request.
 
-    ``receive`` is the server's, ``limit`` a number of bytes or None. ``moved``
-    is called whenever the client has sent some, or a consumer has read some.
+    ``receive`` is the server's, ``limit`` a number of bytes or None. ``progress``,
+    a Progress, is told whenever the client has sent some, or a consumer has read
+    some.
     """
 
-    def __init__(self, layer, receive, limit, moved):
+    def __init__(self, layer, receive, limit, progress):
         self._layer = layer
         self._receive = receive
         self._limit = limit
-        self._moved = moved
+        self._progress = progress
         # What no message took yet, bytes so far, whether all came.
         self._buffer = bytearray()
         self._received = 0
@@ -83,7 +95,7 @@ class RequestBody:
                 self.is_awaited = False
                 return bytes(part)
             self._buffer += part
-            self._moved()
+            self._progress.note()
         self.is_awaited = False
         chunk = bytes(self._buffer[:BODY_CHUNK_BYTES])
         del self._buffer[:BODY_CHUNK_BYTES]
@@ -112,7 +124,7 @@ class RequestBody:
                 chunks,
             )
         elif self._credit is not None:
-            self._moved()
+            self._progress.note()
             for _ in range(chunks):
                 self._credit.release()
 

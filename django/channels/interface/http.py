@@ -17,7 +17,7 @@ from django.channels.exceptions import (
     MessageTooLarge,
 )
 from django.channels.interface.arrivals import Arrivals
-from django.channels.interface.bodies import ClientGone, Refused, RequestBody
+from django.channels.interface.bodies import ClientGone, Progress, Refused, RequestBody
 from django.channels.interface.dispatch import NO_ROOM, finish
 from django.channels.interface.leftovers import Leftover
 from django.channels.interface.line import Place
@@ -47,8 +47,9 @@ class HttpConnection:
         self._headers = [[bytes(n).lower(), bytes(v)] for n, v in scope["headers"]]
         self._receive = receive
         self._response = ResponseWriter(send)
+        self._progress = Progress()
         self._body = RequestBody(
-            self._layer, receive, self._limits["HTTP_BODY_BYTES"], self._moved
+            self._layer, receive, self._limits["HTTP_BODY_BYTES"], self._progress
         )
         # Replies; tasks that ended, of the client's side; and _LATE.
         self._arrivals = Arrivals()
@@ -95,7 +96,7 @@ class HttpConnection:
         )
         try:
             await self._requests.here().send(place)
-            self._moved()
+            self._progress.note()
             self._start_reader()
             while not self._response.complete:
                 await self._take(await self._arrivals.get())
@@ -176,16 +177,12 @@ class HttpConnection:
         """Give the client, and then the consumer, their time."""
         self._timer = None
         seconds = self._limits["HTTP_RESPONSE_SECONDS"]
-        self._moved()
+        self._progress.note()
         if seconds:
             self._timer = self._loop.call_later(seconds, self._expire)
 
-    def _moved(self):
-        """Note that there is progress: the time begins anew."""
-        self._last_move = self._loop.time()
-
     def _expire(self):
-        due = self._last_move + self._limits["HTTP_RESPONSE_SECONDS"]
+        due = self._progress.last + self._limits["HTTP_RESPONSE_SECONDS"]
         if due > self._loop.time():
             self._timer = self._loop.call_at(due, self._expire)
         elif self._reader is not None:

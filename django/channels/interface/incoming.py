@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import time
+import weakref
 from collections import deque
 
 from django.channels.exceptions import MessageTooLarge
@@ -39,8 +40,8 @@ class Incoming:
     """
     Numbers the messages of a socket and sends each when its turn has come.
 
-    ``refuse(code, reason)`` is called when the socket is to be closed for what
-    its client sent.
+    ``refuse(code, reason)``, a method, is called when the socket is to be closed
+    for what its client sent.
     """
 
     def __init__(self, application, scope, refuse):
@@ -52,7 +53,8 @@ class Incoming:
         self._rate = Rate(self._limits["WEBSOCKET_MESSAGES_PER_SECOND"])
         self._path = path = scope["path"]
         self._root_path = scope.get("root_path", "")
-        self._refuse = refuse
+        # Not to keep the socket that it belongs to: nobody would free both.
+        self._get_refuse = weakref.WeakMethod(refuse)
         self._pid = os.getpid()
         self._number = 0
         self._is_ordered = self._lane.keeps_order
@@ -213,6 +215,10 @@ class Incoming:
         if waits:
             # Only now does the time begin in which the layer keeps it.
             self._turn.renew(message["order"])
+
+    def _refuse(self, code, reason):
+        if (refuse := self._get_refuse()) is not None:
+            refuse(code, reason)
 
     def _get_place(self, channel, message):
         """Return the place of a message in a line, None if it stands in none."""

@@ -12,6 +12,7 @@ import signal
 import socket
 import threading
 
+from django.channels.freezing import freeze_start
 from django.channels.worker.journal import Journal
 from django.channels.worker.outgoing import Outgoing
 from django.channels.worker.reports import following
@@ -73,6 +74,7 @@ class WorkerProcess:
         # The supervisor aborts a process in which no thread can move.
         faulthandler.enable()
         threading.Thread(target=self._listen, daemon=True).start()
+        freeze_start()
         group.start()
         self._line.send(READY)
         done = group.wait(timeout)

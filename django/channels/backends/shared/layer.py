@@ -6,6 +6,7 @@ The sync form calls the store in the caller's thread, the async form in the
 courier's. See inboxes.py for groups and bell.py for waiting.
 """
 
+import asyncio
 import contextlib
 
 from asgiref.sync import sync_to_async
@@ -157,6 +158,10 @@ class SharedChannelLayer(BaseChannelLayer):
         inbox = self._owner.find(queue_of(validate_channel(name)))
         if inbox is None or not inbox.is_made():
             return await self._courier.call(self.close_channel, name)
+        if self._close_at_once(inbox, name):
+            return
+        # Who reads it, and has this task go on, is about to wait again.
+        await asyncio.sleep(0)
         if self._close_at_once(inbox, name):
             return
         inbox.closing.append(name)
