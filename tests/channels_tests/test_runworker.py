@@ -19,11 +19,24 @@ from .utils import TIMEOUT
 from .workers import ROUTING, WorkersTestCase
 
 # A process in which nothing that consumers send leaves in time.
+FROZEN = """
+
+import gc
+
+
+def frozen(message):
+    tell(count=gc.get_freeze_count())
+
+
+channel_routing.append(route("frozen", frozen))
+"""
+
 WITHOUT_SENDING = """
 
 from django.channels.worker.sender import Sender
 
 Sender._take_locked = lambda self: []
+Sender.take_turn = lambda self, next_seconds=None: None
 
 
 def reply(message):
@@ -216,6 +229,13 @@ class ReplacementTests(WorkersTestCase):
                 self.assertEqual([r["n"] for r in results], [*range(20)])
                 self.assertNothingMore()
         process.wait_for_line("ended with exit code 5; another one starts in")
+        self.assertEnds(process)
+
+    def test_the_collector_leaves_alone_what_a_process_starts_with(self):
+        self.routing.write_text(ROUTING + FROZEN)
+        process = self.start()
+        self.send("frozen", {})
+        self.assertGreater(self.result()["count"], 10_000)
         self.assertEnds(process)
 
     def test_what_others_sent_leaves_although_their_process_is_killed(self):

@@ -58,6 +58,84 @@ class SenderTests(SimpleTestCase):
         self.assertEqual(self.batches, [1, 49])
         self.assertEqual(self.received("wide"), [*range(50)])
 
+    def sent_here(self):
+        """Note in which thread each batch leaves; return the list."""
+        send_batch = self.layer.channel_layer.send_batch
+        threads = []
+
+        def send(messages):
+            threads.append(threading.current_thread())
+            return send_batch(messages)
+
+        patch_for(self, self.layer.channel_layer, "send_batch", send)
+        return threads
+
+    def test_a_worker_with_nothing_to_do_sends_at_once_and_itself(self):
+        patch_for(self, sender_module, "LATE_SECONDS", 1000)
+        threads = self.sent_here()
+        self.sender.send(self.outbox("wide", "wide"))
+        self.sender.take_turn()
+        self.assertEqual(self.received("wide"), [0, 1])
+        self.assertEqual(threads, [threading.current_thread()])
+        self.sender.take_turn()
+        self.assertEqual(len(threads), 1)
+
+    def test_short_consumers_send_together(self):
+        patch_for(self, sender_module, "LATE_SECONDS", 1000)
+        patch_for(self, sender_module, "TOGETHER_SECONDS", 500)
+        threads = self.sent_here()
+        for number in range(3):
+            self.sender.send(self.outbox("wide", n=number))
+            self.sender.take_turn(next_seconds=0.0001)
+        self.assertEqual(threads, [])
+        patch_for(self, sender_module, "TOGETHER_SECONDS", 0.0001)
+        self.sender.take_turn(next_seconds=0.0001)
+        self.assertEqual(threads, [threading.current_thread()])
+        self.assertEqual(self.received("wide"), [0, 1, 2])
+
+    def test_nothing_waits_for_a_long_consumer(self):
+        patch_for(self, sender_module, "LATE_SECONDS", 1000)
+        self.sender.send(self.outbox("wide"))
+        self.sender.take_turn(next_seconds=0.005)
+        pair = self.layer.receive(["wide"], block=True, timeout=TIMEOUT)
+        self.assertEqual(pair[1], {"n": 0})
+
+    def test_what_no_worker_sends_is_sent_all_the_same(self):
+        patch_for(self, sender_module, "TOGETHER_SECONDS", 500)
+        for number in range(3):
+            self.sender.send(self.outbox("wide", n=number))
+            self.sender.take_turn(next_seconds=0.0001)
+            pair = self.layer.receive(["wide"], block=True, timeout=TIMEOUT)
+            self.assertEqual(pair[1], {"n": number})
+
+    def test_a_full_channel_is_tried_again_by_the_thread(self):
+        patch_for(self, sender_module, "LATE_SECONDS", 1000)
+        self.sender.send(self.outbox(*["full"] * 3))
+        self.sender.take_turn()
+        self.assertEqual(self.received("full"), [0, 1])
+        pair = self.layer.receive(["full"], block=True, timeout=TIMEOUT)
+        self.assertEqual(pair[1], {"n": 2})
+
+    def test_what_comes_while_a_worker_sends_is_sent_next(self):
+        patch_for(self, sender_module, "LATE_SECONDS", 1000)
+        send_batch, batches = self.layer.channel_layer.send_batch, []
+
+        def send(messages):
+            batches.append(len(messages))
+            if len(batches) == 1:
+                # As another worker does, which finds somebody at it.
+                self.sender.send(self.outbox("wide", n=1))
+                self.sender.take_turn()
+            return send_batch(messages)
+
+        patch_for(self, self.layer.channel_layer, "send_batch", send)
+        self.sender.send(self.outbox("wide"))
+        self.sender.take_turn()
+        for number in range(2):
+            pair = self.layer.receive(["wide"], block=True, timeout=TIMEOUT)
+            self.assertEqual(pair[1], {"n": number})
+        self.assertEqual(batches, [1, 1])
+
     def test_messages_to_groups_keep_their_place(self):
         for name in ("wide.a", "wide.b"):
             self.layer.group_add("g", name)

@@ -120,6 +120,11 @@ class Prefetch:
 
         return submit
 
+    @property
+    def next_seconds(self):
+        """The seconds that the next run is likely to take, None if none waits here."""
+        return self._run_seconds if self._messages else None
+
     def note_run(self, seconds):
         """Take into account how long a run took."""
         self._run_seconds += (seconds - self._run_seconds) * NEWEST_WEIGHT

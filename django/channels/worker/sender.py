@@ -7,6 +7,7 @@ send_batch() and send_group().
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -16,6 +17,10 @@ from django.channels.exceptions import ChannelFull
 from django.channels.names import queue_of
 from django.channels.outbox import RETRY_INTERVAL_SECONDS, RETRY_SECONDS, deliver, drop
 
+# Seconds that messages wait for those of the next consumers, if these are short, and
+# after which the sender's own thread sends what no worker did.
+TOGETHER_SECONDS = 0.002
+LATE_SECONDS = 0.005
 # Messages that wait to be sent before a consumer's thread waits for room.
 WAITING_MESSAGES = 1000
 # Messages that leave in one call of the layer.
@@ -42,6 +47,9 @@ class DirectSender:
         await asyncio.sleep(delay)
         await asyncio.get_running_loop().run_in_executor(None, outbox.flush)
 
+    def take_turn(self, next_seconds=None):
+        """Do nothing: nothing waits here."""
+
     def stop(self, timeout):
         """Return True: nothing waits here."""
         return True
@@ -49,11 +57,13 @@ class DirectSender:
 
 class Sender:
     """
-    Sends what several consumers sent together, in a thread that starts with it.
+    Sends what several consumers sent together.
 
-    The messages of one consumer keep their order, and so do consumers that end
-    one after the other. A full channel holds up no other one: it is tried again
-    for as long as outbox.py says. ``outgoing`` is an Outgoing for what waits.
+    Workers do it in their turns, between two consumers, so that messages seldom
+    pass another thread; one that starts with the first message does what they do
+    not come to. The messages of one consumer keep their order, and so do consumers
+    that end one after the other. A full channel holds up no other one: it is tried
+    again for as long as outbox.py says. ``outgoing`` is an Outgoing for what waits.
     """
 
     def __init__(self, outgoing=None):
@@ -61,8 +71,10 @@ class Sender:
         self._changed = threading.Condition(threading.Lock())
         # What is to be sent, (layer, name, message, to_group), behind the ticket of
         # ``outgoing`` for it, and futures of coroutines that wait until all before
-        # them was.
+        # them was; since when it waits, and whether the thread is to send it now.
         self._waiting = deque()
+        self._since = 0
+        self._is_handed_over = False
         # What is to be sent later: [(time, send or future), …]
         self._later = []
         # {(layer's id, queue): [(deadline, send), …]} of channels that are full.
@@ -70,17 +82,22 @@ class Sender:
         self._next_try = 0
         self._pause = FIRST_RETRY_SECONDS
         self._is_stopping = False
+        # Does somebody send just now?
         self._is_busy = False
         self._thread = None
+        # When the thread looks by itself, and whether it had a reason lately.
+        self._looks_at = 0
+        self._is_used = False
 
     def send(self, outbox, delay=0):
         """
-        Have what is in an outbox sent, ``delay`` seconds from now.
+        Have what is in an outbox sent soon, or ``delay`` seconds from now.
 
         Wait for room if much waits already.
         """
         with self._changed:
             while len(self._waiting) >= WAITING_MESSAGES and self._thread is not None:
+                self._hand_over_locked()
                 self._changed.wait()
             self._add_locked(outbox.take(), delay)
 
@@ -89,7 +106,36 @@ class Sender:
         future = asyncio.get_running_loop().create_future()
         with self._changed:
             self._add_locked([*outbox.take(), future], delay)
+            if not delay:
+                self._hand_over_locked()
         await future
+
+    def take_turn(self, next_seconds=None):
+        """
+        Send what waits in this thread, if it is time to.
+
+        ``next_seconds`` is what the next consumer is expected to take, None if no
+        message is there for one.
+        """
+        with self._changed:
+            if not self._waiting:
+                return
+            if self._is_busy:
+                self._is_handed_over = True
+                return
+            if next_seconds is not None:
+                if next_seconds > TOGETHER_SECONDS:
+                    self._hand_over_locked()
+                    return
+                if time.monotonic() < self._since + TOGETHER_SECONDS:
+                    return
+            items = self._take_waiting_locked()
+            self._is_busy = True
+        self._work_guarded(items)
+        with self._changed:
+            self._is_busy = False
+            if self._waiting or self._full or self._is_stopping:
+                self._hand_over_locked()
 
     def stop(self, timeout):
         """
@@ -114,16 +160,27 @@ class Sender:
             sends = [item for item in items if isinstance(item, tuple)]
             if (ticket := self._outgoing.keep(sends)) is not None:
                 items = [ticket, *items]
+        now = time.monotonic()
         if delay:
-            due = time.monotonic() + delay
-            self._later.extend((due, item) for item in items)
+            looks_at = now + delay
+            self._later.extend((looks_at, item) for item in items)
         else:
+            if not self._waiting:
+                self._since = now
             self._waiting.extend(items)
+            looks_at = self._since + LATE_SECONDS
+            self._is_used = True
         if self._thread is None:
             self._thread = threading.Thread(
                 target=self._run, name="channels-sender", daemon=True
             )
             self._thread.start()
+        elif looks_at < self._looks_at:
+            self._changed.notify_all()
+
+    def _hand_over_locked(self):
+        """Have the thread send what waits."""
+        self._is_handed_over = True
         self._changed.notify_all()
 
     # The thread.
@@ -132,23 +189,19 @@ class Sender:
         thread = threading.current_thread()
         while True:
             with self._changed:
-                self._is_busy = False
-                while not (items := self._take_locked()):
-                    if self._thread is not thread:
+                while self._is_busy or not (items := self._take_locked()):
+                    if self._thread is not thread and not self._is_busy:
                         return
                     self._changed.wait(self._seconds_to_wait_locked())
                 self._is_busy = True
+                self._looks_at = 0
                 self._changed.notify_all()
-            try:
-                self._work(items)
-            except BaseException:
-                # Nobody else would send what comes later.
-                logger.exception("Dropped messages of consumers.")
-            finally:
-                _settle([item for item in items if isinstance(item, asyncio.Future)])
+            self._work_guarded(items)
+            with self._changed:
+                self._is_busy = False
 
     def _take_locked(self):
-        """Return what is to be sent now; None stands for what found no room."""
+        """Return what the thread is to send; None stands for what found no room."""
         now = time.monotonic()
         items = []
         if self._full and (now >= self._next_try or self._is_stopping):
@@ -158,21 +211,49 @@ class Sender:
             due = [self._is_stopping or when <= now for when, _ in self._later]
             items += [item for (_, item), is_due in zip(self._later, due) if is_due]
             self._later = [it for it, is_due in zip(self._later, due) if not is_due]
-        while self._waiting and len(items) < BATCH_MESSAGES:
-            items.append(self._waiting.popleft())
-        if self._outgoing is not None:
-            # Before they leave: they must not come twice if this process dies now.
-            for item in items:
-                if isinstance(item, int):
-                    self._outgoing.forget(item)
-            items = [item for item in items if not isinstance(item, int)]
+            items = self._forget_tickets_locked(items)
+        is_due = self._is_handed_over or now >= self._since + LATE_SECONDS
+        if is_due or self._is_stopping:
+            items += self._take_waiting_locked()
         return items
 
+    def _take_waiting_locked(self):
+        count = min(len(self._waiting), BATCH_MESSAGES)
+        items = [self._waiting.popleft() for _ in range(count)]
+        self._is_handed_over = bool(self._waiting)
+        return self._forget_tickets_locked(items)
+
+    def _forget_tickets_locked(self, items):
+        """Have ``outgoing`` forget what leaves: it must not come twice."""
+        if self._outgoing is None:
+            return items
+        for item in items:
+            if isinstance(item, int):
+                self._outgoing.forget(item)
+        return [item for item in items if not isinstance(item, int)]
+
     def _seconds_to_wait_locked(self):
+        now = time.monotonic()
         times = [when for when, _ in self._later]
         if self._full:
             times.append(self._next_try)
-        return max(0, min(times) - time.monotonic()) if times else None
+        if self._waiting:
+            times.append(self._since + LATE_SECONDS)
+        elif self._is_used:
+            # Workers have no need to wake it as long as it looks in time.
+            times.append(now + LATE_SECONDS)
+        self._is_used = False
+        self._looks_at = min(times, default=math.inf)
+        return max(0, self._looks_at - now) if times else None
+
+    def _work_guarded(self, items):
+        try:
+            self._work(items)
+        except BaseException:
+            # Nobody else would send what comes later.
+            logger.exception("Dropped messages of consumers.")
+        finally:
+            _settle([item for item in items if isinstance(item, asyncio.Future)])
 
     def _work(self, items):
         layer, batch = None, []

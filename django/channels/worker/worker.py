@@ -153,8 +153,9 @@ class Worker(Consuming):
                 content() if channel is None else self.begin(channel, content)
             finally:
                 self.job = None
-            if channel is not None:
-                note(now() - began)
+                if channel is not None:
+                    note(now() - began)
+                    self.sender.take_turn(self.prefetch.next_seconds)
 
     def get_channels(self):
         """Return the names in the routing that this worker takes."""
