@@ -9,7 +9,7 @@ numbered requirements; django.test.channel_layers tests a layer against them.
 from asgiref.sync import sync_to_async
 
 from django.channels.exceptions import ChannelFull, MessageTooLarge
-from django.channels.names import new_name, queue_of
+from django.channels.names import new_name
 
 from . import options
 from .batches import Batch
@@ -17,7 +17,7 @@ from .bridges import BridgeLoop, receive_in_thread
 from .forks import reset_in_child
 
 
-class BaseChannelLayer:
+class BaseChannelLayer(options.LayerOptions):
     """
     The base of every channel layer.
 
@@ -50,29 +50,10 @@ class BaseChannelLayer:
             raise TypeError(
                 f"{type(self).__name__} must set supports_sync or supports_async."
             )
-        # Seconds until a message is dropped.
-        self.expiry = options.check_seconds("expiry", expiry)
-        # Seconds until a normal or single-reader channel falls out of a group.
-        self.group_expiry = options.check_seconds("group_expiry", group_expiry)
-        # Messages that a channel or an inbox holds.
-        self.capacity = options.check_capacity("capacity", capacity)
-        self.channel_capacity = options.compile_capacities(channel_capacity, capacity)
+        super().__init__(expiry, group_expiry, capacity, channel_capacity)
         self._bridge = BridgeLoop(type(self).__name__)
         self._gap_functions = []
         reset_in_child(self)
-
-    def get_capacity(self, channel):
-        """
-        Return how many messages a channel holds.
-
-        The first pattern of channel_capacity that matches counts, otherwise
-        ``capacity``. A process-specific channel has the capacity of its inbox.
-        """
-        name = queue_of(channel)
-        for pattern, capacity in self.channel_capacity:
-            if pattern.match(name):
-                return capacity
-        return self.capacity
 
     # Sending and receiving.
 

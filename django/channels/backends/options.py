@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable
 
 from django.channels.exceptions import InvalidChannelLayerError, MessageTooLarge
-from django.channels.names import validate_channel, validate_receivable
+from django.channels.names import queue_of, validate_channel, validate_receivable
 
 from .values import copy_message
 
@@ -73,6 +73,32 @@ def compile_capacities(capacities, capacity):
         compiled.append((pattern, its_capacity))
     compiled.append((SERVER_INBOXES, capacity * SERVER_FACTOR))
     return compiled
+
+
+class LayerOptions:
+    """The options that every channel layer has, checked."""
+
+    def __init__(self, expiry, group_expiry, capacity, channel_capacity):
+        # Seconds until a message is dropped.
+        self.expiry = check_seconds("expiry", expiry)
+        # Seconds until a normal or single-reader channel falls out of a group.
+        self.group_expiry = check_seconds("group_expiry", group_expiry)
+        # Messages that a channel or an inbox holds.
+        self.capacity = check_capacity("capacity", capacity)
+        self.channel_capacity = compile_capacities(channel_capacity, capacity)
+
+    def get_capacity(self, channel):
+        """
+        Return how many messages a channel holds.
+
+        The first pattern of channel_capacity that matches counts, otherwise
+        ``capacity``. A process-specific channel has the capacity of its inbox.
+        """
+        name = queue_of(channel)
+        for pattern, capacity in self.channel_capacity:
+            if pattern.match(name):
+                return capacity
+        return self.capacity
 
 
 def check_channels(channels):
