@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from unittest import mock
 
 from django.channels.backends.shared.ears import Ear
 
@@ -59,6 +60,36 @@ class LoopListeningTests(LoopLayers):
                 self.assertEqual(await task, (name, {"n": n}))
                 await self.other.agroup_discard("group", name)
                 await self.other.asend_group("group", {"gone": 1})
+
+        asyncio.run(main())
+
+    def test_names_are_closed_without_a_thread_while_their_reader_is_at_work(self):
+        layer = self.layer
+
+        async def close(name, closing):
+            await closing.wait()
+            await layer.aclose_channel(name)
+
+        async def read(closing):
+            # As the reader of the replies to connections does.
+            await layer.areceive(["in!"], True, TIMEOUT)
+            closing.set()
+            await asyncio.sleep(0)
+            return await layer.areceive(["in!"], True, TIMEOUT)
+
+        async def main():
+            names = [await layer.anew_channel("in!") for _ in range(9)]
+            closing, loop = asyncio.Event(), asyncio.get_running_loop()
+            reader = asyncio.create_task(read(closing))
+            tasks = [asyncio.create_task(close(name, closing)) for name in names[1:]]
+            await self.until(lambda: self.listens(loop))
+            with mock.patch.object(layer._closer, "close") as look:
+                await self.other.asend(names[0], {"n": 1})
+                await asyncio.gather(*tasks)
+            look.assert_not_called()
+            for n, name in enumerate(reversed(names)):
+                await self.other.asend(name, {"n": n})
+            self.assertEqual(await reader, (names[0], {"n": 8}))
 
         asyncio.run(main())
 

@@ -456,6 +456,24 @@ class CourierTests(SharedLayerTestCase):
         layer.send_batch([(closing, {"n": 1}), (other, {"n": 2})])
         self.assertEqual(receiving(), (other, {"n": 2}))
 
+    def test_a_name_is_closed_although_who_closes_it_is_cancelled(self):
+        layer = self.make_layer()
+        closing, other = layer.new_channel("in!"), layer.new_channel("in!")
+        layer.group_add("group", closing)
+        layer.send_batch([(closing, {"n": 1}), (other, {"n": 2})])
+
+        async def main():
+            task = asyncio.create_task(layer.aclose_channel(closing))
+            await asyncio.sleep(0)
+            task.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await task
+            # Comes to the courier behind it.
+            return await layer.agroups()
+
+        self.assertEqual(asyncio.run(main()), {})
+        self.assertEqual(layer.receive_batch(["in!"], 9), [(other, {"n": 2})])
+
     def test_a_call_that_nobody_waits_for_is_left_out(self):
         layer = self.make_layer()
         take = mock.Mock(return_value=[])

@@ -48,7 +48,13 @@ class ImportGraphTests(SimpleTestCase):
 
     def test_the_interface_imports_neither_worker_nor_routing_nor_consumers(self):
         self.assertImportsOnly(
-            "interface", "interface", "exceptions", "limits", "names", "security"
+            "interface",
+            "interface",
+            "exceptions",
+            "freezing",
+            "limits",
+            "names",
+            "security",
         )
 
     def test_the_worker_does_not_import_the_interface(self):

@@ -6,9 +6,6 @@ The sync form calls the store in the caller's thread, the async form in the
 courier's. See inboxes.py for groups and bell.py for waiting.
 """
 
-import asyncio
-import contextlib
-
 from asgiref.sync import sync_to_async
 
 from django.channels.exceptions import LayerUnavailable
@@ -23,6 +20,7 @@ from django.channels.names import (
 from .. import options
 from ..base import BaseChannelLayer
 from ..values import copy_message
+from .closing import Closer
 from .envelopes import ADD, DISCARD, FLUSH, GROUP, Codec
 from .owner import Owner
 from .reader import Reader
@@ -56,6 +54,7 @@ class SharedChannelLayer(BaseChannelLayer):
         self._owner = Owner(self, self._store, self._reader.deliver)
         self._reader.set_owner(self._owner)
         self._courier = self._owner.courier
+        self._closer = Closer(self._owner, self._reader)
 
     def after_fork(self):
         super().after_fork()
@@ -151,58 +150,14 @@ class SharedChannelLayer(BaseChannelLayer):
             raise TypeError(
                 f"{name!r} is of another process, which alone can close it."
             )
-        if not self._close_names(inbox, [name]) and not inbox.is_made():
+        if not self._closer.close(inbox, [name]) and not inbox.is_made():
             raise LayerUnavailable(f"What waits for {name!r} could not be dropped.")
 
     async def aclose_channel(self, name):
         inbox = self._owner.find(queue_of(validate_channel(name)))
         if inbox is None or not inbox.is_made():
             return await self._courier.call(self.close_channel, name)
-        if self._close_at_once(inbox, name):
-            return
-        # Who reads it, and has this task go on, is about to wait again.
-        await asyncio.sleep(0)
-        if self._close_at_once(inbox, name):
-            return
-        inbox.closing.append(name)
-        await self._courier.call(self._close_waiting, inbox)
-
-    def _close_at_once(self, inbox, name):
-        """Close a name if nothing is to be waited for; return whether it is done."""
-        # See _close_names(). Members of groups are the store's to know.
-        is_read = inbox.name in self._owner.bell.names()
-        if not is_read or not inbox.lock.acquire(blocking=False):
-            return False
-        try:
-            if inbox.is_member(name):
-                return False
-            inbox.close(name)
-        finally:
-            inbox.lock.release()
-        return True
-
-    def _close_waiting(self, inbox):
-        """Close what is to be closed by now, with one look at the store."""
-        names = []
-        with contextlib.suppress(IndexError):
-            while True:
-                names.append(inbox.closing.popleft())
-        if names:
-            self._close_names(inbox, names)
-
-    def _close_names(self, inbox, names):
-        """Close names of an inbox; return whether the store could be looked at."""
-        # Somebody who waits drops by himself what comes for names that are closed.
-        is_read = inbox.is_made() and inbox.name in self._owner.bell.names()
-        with inbox.lock:
-            fetched = is_read or self._reader.fetch(inbox)
-            for name in names:
-                self._owner.leave(inbox, inbox.close(name))
-            others = inbox.has_messages()
-        if others:
-            # Their reader sleeps, and nothing rings for them any more.
-            self._owner.bell.wake(inbox.name)
-        return fetched
+        await self._closer.aclose(inbox, name)
 
     # Groups.
 
