@@ -74,6 +74,6 @@ def _make_atomic(consumer, aliases):
         with ExitStack() as stack:
             for alias in aliases:
                 stack.enter_context(transaction.atomic(using=alias))
-            consumer(message, **kwargs)
+            return consumer(message, **kwargs)
 
     return update_wrapper(atomic_consumer, consumer, updated=())

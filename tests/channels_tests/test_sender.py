@@ -88,8 +88,8 @@ class SenderTests(SimpleTestCase):
             self.sender.send(self.outbox("wide", n=number))
             self.sender.take_turn(next_seconds=0.0001)
         self.assertEqual(threads, [])
-        patch_for(self, sender_module, "TOGETHER_SECONDS", 0.0001)
-        self.sender.take_turn(next_seconds=0.0001)
+        patch_for(self, sender_module, "TOGETHER_SECONDS", 0)
+        self.sender.take_turn(next_seconds=0)
         self.assertEqual(threads, [threading.current_thread()])
         self.assertEqual(self.received("wide"), [0, 1, 2])
 
@@ -135,6 +135,40 @@ class SenderTests(SimpleTestCase):
             pair = self.layer.receive(["wide"], block=True, timeout=TIMEOUT)
             self.assertEqual(pair[1], {"n": number})
         self.assertEqual(batches, [1, 1])
+
+    def test_the_thread_sleeps_while_a_worker_waits_for_the_layer(self):
+        seconds, looked = [], threading.Semaphore(0)
+        wait = self.sender._changed.wait
+
+        def note(timeout=None):
+            if self.sender._is_busy:
+                seconds.append(timeout)
+                looked.release()
+            return wait(timeout)
+
+        entered, go_on = threading.Event(), threading.Event()
+
+        def hold(messages):
+            entered.set()
+            go_on.wait(TIMEOUT)
+            return [None] * len(messages)
+
+        patch_for(self, sender_module, "LATE_SECONDS", 1000)
+        patch_for(self, self.sender._changed, "wait", note)
+        patch_for(self, self.layer.channel_layer, "send_batch", hold)
+        self.sender.send(self.outbox("wide"))
+        worker = threading.Thread(target=self.sender.take_turn)
+        worker.start()
+        self.addCleanup(worker.join)
+        self.addCleanup(go_on.set)
+        self.assertTrue(entered.wait(TIMEOUT))
+        patch_for(self, sender_module, "LATE_SECONDS", 0.01)
+        self.sender.send(self.outbox("wide"))
+        with self.sender._changed:
+            self.sender._changed.notify_all()
+        for _ in range(3):
+            self.assertTrue(looked.acquire(timeout=TIMEOUT))
+        self.assertGreaterEqual(min(seconds), 0.01)
 
     def test_messages_to_groups_keep_their_place(self):
         for name in ("wide.a", "wide.b"):

@@ -133,7 +133,12 @@ class ConsumerLoop:
 
     def _run_loop(self):
         asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+        while True:
+            try:
+                return self._loop.run_forever()
+            except (KeyboardInterrupt, SystemExit):
+                # Raised in a task, they leave the loop, which others need.
+                logger.exception("A task of a consumer left the loop:")
 
     # On the loop.
 

@@ -91,7 +91,8 @@ class Run:
                 self.worker.sender.send(outbox, delay)
         finally:
             try:
-                consumer_finished.send(sender=sender, **self._end)
+                # Robust: the client has its answer, whatever others make of it.
+                consumer_finished.send_robust(sender=sender, **self._end)
             finally:
                 close_old_connections()
 
@@ -99,13 +100,8 @@ class Run:
         outbox = Outbox()
         with outbox.collecting():
             self.result = self.consumer(self.message, **self.kwargs)
-        if inspect.iscoroutine(self.result):
-            self.result.close()
-            raise TypeError(
-                f"{_dotted_name(self.consumer)} returned a coroutine and is no "
-                f"coroutine function: mark it with asgiref.sync."
-                f"markcoroutinefunction()."
-            )
+        if self.result is not None:
+            _check_ran(self.consumer, self.result)
         return outbox
 
     async def acall_alone(self):
@@ -139,7 +135,7 @@ class Run:
             if outbox:
                 await self.worker.sender.asend(outbox, delay)
         finally:
-            await consumer_finished.asend(sender=sender, **self._end)
+            await consumer_finished.asend_robust(sender=sender, **self._end)
         if cancelled:
             raise asyncio.CancelledError
 
@@ -164,7 +160,11 @@ class Run:
         if isinstance(error, ChannelSocketException):
             return self._act(error), 0
         if isinstance(error, ConsumeLater):
-            return self._retry()
+            try:
+                return self._retry()
+            except Exception as refusal:
+                # What the consumer made of its message cannot be sent.
+                return self._fail(refusal), 0
         return self._fail(error), 0
 
     def _act(self, action):
@@ -236,6 +236,23 @@ def is_users_interrupt(error):
     """
     on_main_thread = threading.current_thread() is threading.main_thread()
     return isinstance(error, KeyboardInterrupt) and on_main_thread
+
+
+def _check_ran(consumer, result):
+    """Raise TypeError if what a consumer returned is yet to run."""
+    name = _dotted_name(consumer)
+    if inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()
+        raise TypeError(
+            f"{name} returned something to await and is no coroutine function: mark "
+            f"it with asgiref.sync.markcoroutinefunction()."
+        )
+    if inspect.isgenerator(result) or inspect.isasyncgen(result):
+        raise TypeError(
+            f"{name} returned a generator, which nobody iterates over: a consumer "
+            f"cannot yield."
+        )
 
 
 def _dotted_name(consumer):

@@ -171,10 +171,11 @@ class Sender:
             looks_at = self._since + LATE_SECONDS
             self._is_used = True
         if self._thread is None:
-            self._thread = threading.Thread(
+            thread = threading.Thread(
                 target=self._run, name="channels-sender", daemon=True
             )
-            self._thread.start()
+            thread.start()
+            self._thread = thread
         elif looks_at < self._looks_at:
             self._changed.notify_all()
 
@@ -234,6 +235,10 @@ class Sender:
 
     def _seconds_to_wait_locked(self):
         now = time.monotonic()
+        if self._is_busy:
+            # What is due waits for a worker, which may wait for the layer.
+            self._looks_at = now + LATE_SECONDS
+            return LATE_SECONDS
         times = [when for when, _ in self._later]
         if self._full:
             times.append(self._next_try)

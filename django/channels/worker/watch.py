@@ -162,7 +162,7 @@ class Watch:
         _log_overdue(_describe(job), self._time_limit, frame)
         self._overdue.append(place.thread)
         # Its thread ends when it does; nobody waits for that.
-        place.worker.termed = True
+        place.worker.termed = place.worker.is_replaced = True
         place.thread, place.worker = None, self._group.replace(place.worker)
         self._tell()
 

@@ -63,6 +63,8 @@ class Worker(Consuming):
         self.coroutines = ConsumerLoop()
         # Whether run() is to return, or has.
         self.termed = False
+        # Whether another one takes messages in its place.
+        self.is_replaced = False
         # Its number among those that share ``prefetch``.
         self.place = 0
         # (since when, on which channel) a consumer runs, None in between. Without
@@ -145,7 +147,7 @@ class Worker(Consuming):
 
     def _run(self):
         take, note, now = self.prefetch.next, self.prefetch.note_run, time.monotonic
-        while (pair := take(self.place)) is not None:
+        while not self.is_replaced and (pair := take(self.place)) is not None:
             channel, content = pair
             began = now()
             self.job = began, channel
