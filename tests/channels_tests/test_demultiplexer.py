@@ -110,16 +110,16 @@ class DemultiplexerTests(ConsumerTestCase):
         self.assertEqual(added, [])
 
     def test_what_is_no_frame_of_a_stream_closes_the_socket_in_one_line(self):
-        no_key = "Invalid multiplexed frame received (no stream or payload key)"
-        unmapped = "Invalid multiplexed frame received (stream not mapped)"
+        no_key = "A multiplexed message must be a dict with stream and payload, not "
+        unmapped = "A multiplexed message must be for a stream ('a', 'b'), not for "
         for content, msg in (
-            ([], no_key),
-            ("stream payload", no_key),
-            ({"stream": "a"}, no_key),
-            ({"payload": 1}, no_key),
-            ({"stream": "c", "payload": 1}, unmapped),
-            ({"stream": ["a"], "payload": 1}, unmapped),
-            ({"stream": None, "payload": 1}, unmapped),
+            ([], no_key + "[]."),
+            ("stream payload", no_key + "'stream payload'."),
+            ({"stream": "a"}, no_key + "{'stream': 'a'}."),
+            ({"payload": 1}, no_key + "{'payload': 1}."),
+            ({"stream": "c", "payload": 1}, unmapped + "'c'."),
+            ({"stream": ["a"], "payload": 1}, unmapped + "['a']."),
+            ({"stream": None, "payload": 1}, unmapped + "None."),
         ):
             with (
                 self.subTest(content=content),

@@ -47,7 +47,7 @@ class JsonConsumerTests(ConsumerTestCase):
         self.assertClosed(1007, "Its JSON is nested too deep.", text=text)
 
     def test_bytes_close_the_socket(self):
-        msg = "No text section for incoming WebSocket frame!"
+        msg = "It sent bytes, and JSON comes as text."
         self.assertClosed(1003, msg, bytes=b"{}")
 
     def test_a_consumer_may_answer_instead(self):
@@ -56,7 +56,7 @@ class JsonConsumerTests(ConsumerTestCase):
                 self.send({"error": str(error), **kwargs})
 
         self.put_first(Patient.as_route(path="^/(?P<room>.)/"))
-        error = "Expecting value: line 1 column 1 (char 0)"
+        error = "'x' is no JSON: Expecting value: line 1 column 1 (char 0)"
         self.assertEqual(
             self.receive(text="x"), [{"text": {"error": error, "room": "p"}}]
         )

@@ -290,8 +290,10 @@ class ConsumeLaterTests(WorkerTestCase):
             while (found := self.layer.receive(["a"])) != (None, None):
                 worker.consume(*found)
         self.assertEqual(consumer.count, 3)
-        self.assertIn(
-            "Exceeded number of retries for message on channel a", logs.output[0]
+        self.assertRegex(
+            logs.output[0],
+            r"Exceeded number of retries for message on channel a with consumer "
+            r"\S*raising\S*: dropped after 2\.$",
         )
 
     def test_a_channel_that_stays_full_is_logged(self):

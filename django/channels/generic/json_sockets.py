@@ -6,6 +6,7 @@ In: the messages of a socket. Out: calls of receive() with what is decoded.
 
 import json
 import logging
+import reprlib
 from functools import partial
 
 from django.channels.generic.sockets import WebsocketConsumer
@@ -67,10 +68,12 @@ class JsonWebsocketConsumer(WebsocketConsumer):
     def _decode(self, message):
         text = message.get("text")
         if text is None:
-            error = ValueError("No text section for incoming WebSocket frame!")
+            error = ValueError("It sent bytes, and JSON comes as text.")
             error.close_code = UNSUPPORTED_DATA
             raise error
         try:
             return self.decode_json(text)
         except RecursionError:
             raise ValueError("Its JSON is nested too deep.") from None
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{reprlib.repr(text)} is no JSON: {error}") from error

@@ -6,6 +6,7 @@ the consumers of the streams.
 """
 
 import json
+import reprlib
 from dataclasses import dataclass
 
 from asgiref.sync import sync_to_async
@@ -89,15 +90,20 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
     def receive(self, content, **kwargs):
         """Have the stream of a message receive its payload."""
         if not isinstance(content, dict) or not {"stream", "payload"} <= set(content):
-            error = "Invalid multiplexed frame received (no stream or payload key)"
-            self.receive_invalid(ValueError(error), **kwargs)
+            error = f"a dict with stream and payload, not {reprlib.repr(content)}"
+            self._receive_no_frame(error, **kwargs)
         elif not isinstance(stream := content["stream"], str) or (
             stream not in self.consumers
         ):
-            error = "Invalid multiplexed frame received (stream not mapped)"
-            self.receive_invalid(ValueError(error), **kwargs)
+            known = ", ".join(map(repr, self.consumers)) or "none"
+            error = f"for a stream ({known}), not for {reprlib.repr(stream)}"
+            self._receive_no_frame(error, **kwargs)
         else:
             self._forward([stream], content["payload"], **kwargs)
+
+    def _receive_no_frame(self, reason, **kwargs):
+        error = ValueError(f"A multiplexed message must be {reason}.")
+        self.receive_invalid(error, **kwargs)
 
     def send(self, *args, **kwargs):
         """Raise SendNotAvailableOnDemultiplexer."""

@@ -181,9 +181,10 @@ class Run:
         channel, outbox = self.message.channel.name, Outbox()
         if self.retries >= self.worker.message_retries:
             logger.warning(
-                "Exceeded number of retries for message on channel %s: dropped after "
-                "%d.",
+                "Exceeded number of retries for message on channel %s with consumer "
+                "%s: dropped after %d.",
                 channel,
+                _dotted_name(self.consumer),
                 self.retries,
             )
         else:
