@@ -12,14 +12,15 @@ from contextvars import ContextVar
 from itertools import groupby
 
 from django.channels.backends.values import copy_message
+from django.channels.backoff import FIRST_RETRY_SECONDS, Backoff
 from django.channels.exceptions import ChannelFull, LayerUnavailable
 from django.channels.signals import messages_dropped
 from django.db import transaction
 
 # Seconds for which a full channel is tried again before its messages drop.
 RETRY_SECONDS = 2.0
-# Seconds between two tries.
-RETRY_INTERVAL_SECONDS = 0.02
+# Seconds between two tries, at the most.
+LAST_RETRY_SECONDS = 0.02
 
 logger = logging.getLogger("django.channels.worker")
 
@@ -141,6 +142,7 @@ def send_patiently(layer, batch):
     for another reason.
     """
     deadline = time.monotonic() + RETRY_SECONDS
+    pauses = Backoff(FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS)
     while True:
         sent, batch = batch, []
         for item, error in zip(sent, layer.send_batch(sent)):
@@ -153,7 +155,7 @@ def send_patiently(layer, batch):
             return
         if time.monotonic() >= deadline:
             break
-        time.sleep(RETRY_INTERVAL_SECONDS)
+        time.sleep(pauses.next())
     names = [name for name, _ in batch]
     logger.error(
         "Dropped %d message(s) of a consumer: %s on layer %s stayed full for %s s.",

@@ -14,6 +14,7 @@ import threading
 from contextlib import contextmanager, suppress
 
 from django.channels.backends.options import check_limit
+from django.channels.backoff import Backoff
 from django.channels.exceptions import LayerUnavailable
 from django.channels.names import new_name, validate_receivable
 
@@ -24,23 +25,6 @@ FIRST_BACKOFF_SECONDS = 0.1
 LAST_BACKOFF_SECONDS = 5.0
 
 logger = logging.getLogger("django.channels.receiving")
-
-
-class Backoff:
-    """How long to wait after a fault: longer after each one in a row."""
-
-    def __init__(self):
-        self.reset()
-
-    def reset(self):
-        """Begin again: it works."""
-        self._seconds = FIRST_BACKOFF_SECONDS
-
-    def next(self):
-        """Return the seconds to wait now."""
-        seconds = self._seconds
-        self._seconds = min(seconds * 2, LAST_BACKOFF_SECONDS)
-        return seconds
 
 
 class Receiver:
@@ -62,7 +46,7 @@ class Receiver:
         self._stopping = concurrent.futures.Future()
         # A channel of its own, on which stop() wakes it.
         self._wake_channel = new_name("receiver.wake?")
-        self._backoff = Backoff()
+        self._backoff = Backoff(FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS)
 
     def receive(self, timeout=RECEIVE_SECONDS):
         """

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import time
 
+from django.channels.backoff import FIRST_RETRY_SECONDS, Backoff
 from django.channels.exceptions import ChannelFull, LayerUnavailable, RequestAborted
 from django.channels.outbox import current_outbox
 
@@ -19,8 +20,8 @@ LOOK_MESSAGES = 16
 LOOK_SECONDS = 0.05
 # Seconds that a response waits for its client to read some of it.
 CREDIT_SECONDS = 60
-# Seconds between two tries to send to a reply channel that is full.
-RETRY_INTERVAL_SECONDS = 0.02
+# Seconds between two tries to send to a reply channel that is full, at the most.
+LAST_RETRY_SECONDS = 0.02
 
 
 class ResponseFlow:
@@ -100,6 +101,7 @@ class ResponseFlow:
 
     def _send_patiently(self, reply):
         deadline = time.monotonic() + CREDIT_SECONDS
+        pauses = Backoff(FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS)
         while True:
             try:
                 return self._reply_channel.send(reply, immediately=True)
@@ -108,7 +110,7 @@ class ResponseFlow:
                     raise RequestAborted(
                         f"The reply channel stayed full for {CREDIT_SECONDS} s."
                     )
-            time.sleep(RETRY_INTERVAL_SECONDS)
+            time.sleep(pauses.next())
 
 
 def iterate(response, flow=None):

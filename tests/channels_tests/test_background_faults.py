@@ -6,6 +6,7 @@ import threading
 from unittest import mock
 
 from django.channels import receiving
+from django.channels.backoff import Backoff
 from django.channels.exceptions import LayerUnavailable
 from django.test import SimpleTestCase
 
@@ -87,14 +88,13 @@ class FaultTests(LayerTests):
         self.assertNotIn("Traceback", logs.output[0])
 
     def test_stop_ends_the_wait_after_a_fault(self):
-        patch_for(self, receiving, "FIRST_BACKOFF_SECONDS", 3600)
         raw = self.layer.channel_layer
 
         def body(message, messages):
             error = mock.Mock(side_effect=ValueError("broken"))
             for name in "receive_batch", "areceive_batch":
                 patch_for(self, raw, name, error)
-            messages._receiver._backoff.reset()
+            messages._receiver._backoff = Backoff(3600, 3600)
             threading.Timer(0.05, messages.stop).start()
 
         self.send(1)

@@ -328,7 +328,7 @@ class StreamingTests(HandlerTestCase):
         self.assertTrue(views.endless.closed.is_set())
 
     def test_a_full_reply_channel_is_tried_again(self):
-        refusals = [ChannelFull(), ChannelFull()]
+        refusals, pauses = [ChannelFull() for _ in range(5)], []
         message = self.message("/hello/")
         send = message.reply_channel.send
 
@@ -338,8 +338,9 @@ class StreamingTests(HandlerTestCase):
             send(content, **kwargs)
 
         patch_for(self, message.reply_channel, "send", full)
-        patch_for(self, responses, "RETRY_INTERVAL_SECONDS", 0)
+        patch_for(self, responses.time, "sleep", pauses.append)
         ViewConsumer()(message)
+        self.assertEqual(pauses, [0.002, 0.004, 0.008, 0.016, 0.02])
         self.assertEqual(self.replies()[0]["content"], b"hello")
 
 

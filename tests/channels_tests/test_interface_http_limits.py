@@ -1,10 +1,12 @@
+import asyncio
 import time
 from unittest import mock
 
 from django.channels.exceptions import LayerUnavailable
 from django.channels.interface import application as application_module
+from django.channels.interface import bodies
 from django.channels.interface.application import get_bus_application
-from django.channels.interface.bodies import BODY_CHUNK_BYTES, BODY_WINDOW
+from django.channels.interface.bodies import BODY_CHUNK_BYTES, BODY_WINDOW, RequestBody
 from django.channels.limits import get_limits
 from django.test import SimpleTestCase
 from django.test.channel_layers import cites
@@ -12,6 +14,7 @@ from django.test.channel_layers import cites
 from .connections import Connection, HttpClient
 from .layers import SpanningLayer, make_layer
 from .test_interface_http import HttpTestCase
+from .utils import patch_for
 
 
 class LimitTests(HttpTestCase):
@@ -24,6 +27,23 @@ class LimitTests(HttpTestCase):
         self.assertEqual((status, body), (503, b"Request queue full.\n"))
         self.assertEqual(self.layer.statistics()["messages_pending"], 1)
         self.assertEqual(get_limits()["HTTP_QUEUE_SECONDS"], 0.5)
+
+    async def test_pauses_between_tries_of_a_full_body_channel_grow_longer(self):
+        layer = make_layer(capacity=1)
+        body = RequestBody(layer, None, None, None)
+        channel = await body.open_channel()
+        await layer.asend(channel, {"content": b"full"})
+        pauses = []
+
+        async def sleep(seconds):
+            pauses.append(seconds)
+            if len(pauses) == 6:
+                await layer.areceive([channel])
+
+        patch_for(self, bodies, "asyncio", mock.Mock(wraps=asyncio, sleep=sleep))
+        await body._send(content=b"next")
+        self.assertEqual(pauses, [0.002, 0.004, 0.008, 0.016, 0.032, 0.05])
+        self.assertEqual((await layer.areceive([channel]))[1]["content"], b"next")
 
     @cites("HTTP-15", "must not cut a request while its body makes progress")
     async def test_an_upload_may_take_longer_than_a_response(self):

@@ -163,6 +163,21 @@ class OutboxTests(SimpleTestCase):
         self.outbox.flush()
         self.assertEqual(found + self.received(), [0, 1, 2, 3, 4])
 
+    def test_pauses_between_tries_grow_longer(self):
+        with self.outbox.collecting():
+            for number in range(5):
+                self.channel.send({"n": number})
+        pauses = []
+
+        def sleep(seconds):
+            pauses.append(seconds)
+            if len(pauses) == 6:
+                self.received()
+
+        patch_for(self, outbox_module.time, "sleep", sleep)
+        self.outbox.flush()
+        self.assertEqual(pauses, [0.002, 0.004, 0.008, 0.016, 0.02, 0.02])
+
     def test_messages_for_a_channel_that_stays_full_are_logged(self):
         patch_for(self, outbox_module, "RETRY_SECONDS", 0)
         with self.outbox.collecting():

@@ -2,9 +2,10 @@
 
 from types import SimpleNamespace
 
-from django.channels.outbox import RETRY_INTERVAL_SECONDS, Outbox
+from django.channels.backoff import FIRST_RETRY_SECONDS
+from django.channels.outbox import LAST_RETRY_SECONDS, Outbox
 from django.channels.worker import sender as sender_module
-from django.channels.worker.sender import FIRST_RETRY_SECONDS, Sender
+from django.channels.worker.sender import Sender
 from django.test import SimpleTestCase
 
 from .layers import make_layer
@@ -79,12 +80,12 @@ class RoomTests(SimpleTestCase):
         pauses = []
         for _ in range(6):
             self.sender._try_full()
-            pauses.append(self.sender._pause)
-        self.assertEqual(pauses[0], 2 * FIRST_RETRY_SECONDS)
-        self.assertEqual(pauses[-1], RETRY_INTERVAL_SECONDS)
+            pauses.append(self.sender._next_try)
+        self.assertEqual(pauses[:2], [FIRST_RETRY_SECONDS, 2 * FIRST_RETRY_SECONDS])
+        self.assertEqual(pauses[-1], LAST_RETRY_SECONDS)
         self.received()
         self.sender._try_full()
-        self.assertEqual(self.sender._pause, FIRST_RETRY_SECONDS)
+        self.assertEqual(self.sender._next_try, FIRST_RETRY_SECONDS)
 
 
 class ThreadTests(SimpleTestCase):

@@ -50,6 +50,7 @@ class ImportGraphTests(SimpleTestCase):
         self.assertImportsOnly(
             "interface",
             "interface",
+            "backoff",
             "exceptions",
             "freezing",
             "limits",

@@ -7,6 +7,7 @@ from wsgiref.validate import validator
 from django.channels import channel_layers
 from django.channels.exceptions import InvalidChannelLayerError, RequestTimeout
 from django.channels.handler import AsgiHandler
+from django.channels.interface import wsgi
 from django.channels.interface.bodies import BODY_CHUNK_BYTES
 from django.channels.interface.wsgi import WsgiApplication
 from django.channels.interface.wsgi_output import status_line
@@ -19,7 +20,7 @@ from django.test.channel_layers import cites
 from . import views
 from .layers import SpanningLayer, default_layer, make_layer
 from .messages import assert_specified
-from .utils import TIMEOUT
+from .utils import TIMEOUT, patch_for
 
 
 class WsgiTestCase(SimpleTestCase):
@@ -244,6 +245,22 @@ class LimitTests(WsgiTestCase):
         self.assertEqual(self.layer.receive(["http.request"])[1]["path"], "/other/")
         self.layer.send(self.next_message()["reply_channel"], {"status": 204})
         self.assertEqual(response()[0], "204 No Content")
+
+    def test_pauses_between_tries_grow_longer(self):
+        self.layer = make_layer(layer_class=SpanningLayer, capacity=1)
+        self.layer.send("http.request", {"path": "/other/"})
+        self.limit(HTTP_QUEUE_SECONDS=None, HTTP_RESPONSE_SECONDS=0.01)
+        pauses = []
+
+        def sleep(seconds):
+            pauses.append(seconds)
+            if len(pauses) == 5:
+                self.layer.receive(["http.request"])
+
+        patch_for(self, wsgi.time, "sleep", sleep)
+        self.assertEqual(self.get("/")[0], "503 Service Unavailable")
+        self.assertEqual(self.next_message()["path"], "/")
+        self.assertEqual(pauses, [0.002, 0.004, 0.008, 0.01, 0.01])
 
     @cites("HTTP-14", "or because the server answered in its place")
     def test_an_answer_that_comes_too_late_is_stopped(self):

@@ -14,11 +14,17 @@ import time
 from contextlib import nullcontext
 from datetime import timedelta
 
+from django.channels.backoff import Backoff
 from django.channels.delay import protocol
 from django.channels.delay.keeper import Keeper
 from django.channels.delay.models import REQUEUE_DELAY_MS, DelayedMessage
 from django.channels.exceptions import ChannelFull
-from django.channels.receiving import Backoff, Receiver, stopping_on_signals
+from django.channels.receiving import (
+    FIRST_BACKOFF_SECONDS,
+    LAST_BACKOFF_SECONDS,
+    Receiver,
+    stopping_on_signals,
+)
 from django.db import Error, connections, router
 from django.db.models import Min
 from django.utils import timezone
@@ -61,7 +67,7 @@ class Worker:
         )
         self._receiver = Receiver(channel_layer, [protocol.DELAY_CHANNEL], BATCH)
         self._keeper = Keeper(self.using)
-        self._backoff = Backoff()
+        self._backoff = Backoff(FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS)
         # When the next message is due, as far as is known.
         self._next_due = None
         # When to look at the table in any case, by time.monotonic().

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 
+from django.channels.backoff import FIRST_RETRY_SECONDS, Backoff
 from django.channels.exceptions import ChannelFull, LayerUnavailable
 from django.channels.interface.dispatch import NO_ROOM, finish
 
@@ -16,8 +17,8 @@ from django.channels.interface.dispatch import NO_ROOM, finish
 BODY_CHUNK_BYTES = 64 * 1024
 # Chunks of a body that may be sent before the other side has read some.
 BODY_WINDOW = 64
-# Seconds between two tries to send to a channel that is full.
-RETRY_INTERVAL_SECONDS = 0.05
+# Seconds between two tries to send to a channel that is full, at the most.
+LAST_RETRY_SECONDS = 0.05
 
 logger = logging.getLogger("django.channels.interface")
 
@@ -137,11 +138,12 @@ class RequestBody:
 
     async def _send(self, **content):
         message = {"type": "http.request.body", **content}
+        pauses = Backoff(FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS)
         while True:
             try:
                 return await finish(self._layer.asend(self._channel, message))
             except ChannelFull:
-                await asyncio.sleep(RETRY_INTERVAL_SECONDS)
+                await asyncio.sleep(pauses.next())
             except LayerUnavailable:
                 # It may have been stored: a second one would garble the body.
                 raise Refused(503, "Request queue not available.")

@@ -15,6 +15,7 @@ import time
 import weakref
 from collections import deque
 
+from django.channels.backoff import FIRST_RETRY_SECONDS, Backoff
 from django.channels.exceptions import MessageTooLarge
 from django.channels.interface.dispatch import NO_ROOM
 from django.channels.interface.endings import (
@@ -31,7 +32,8 @@ from django.channels.interface.turns import CONSUMED, CONSUMING, ORDERED, Turn
 
 # Seconds for which a websocket.disconnect is tried again on a full channel.
 DISCONNECT_RETRY_SECONDS = 10.0
-RETRY_INTERVAL_SECONDS = 0.05
+# Seconds between two tries, at the most.
+LAST_RETRY_SECONDS = 0.05
 
 logger = logging.getLogger("django.channels.interface")
 
@@ -109,6 +111,7 @@ class Incoming:
             # If it is cancelled, nothing waits any longer.
             await self._drain()
         deadline = time.monotonic() + DISCONNECT_RETRY_SECONDS
+        pauses = Backoff(FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS)
         while self._claim_disconnect():
             try:
                 end = {"code": self.close_code}
@@ -122,7 +125,7 @@ class Incoming:
                 # The process may end before the next try: see leave_behind().
                 self._open.add(self)
             with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.sleep(RETRY_INTERVAL_SECONDS)
+                await asyncio.sleep(pauses.next())
 
     def hurry(self):
         """Have nothing wait for its turn any longer: the server ends."""

@@ -13,6 +13,7 @@ import weakref
 from collections import deque
 from itertools import islice
 
+from django.channels.backoff import FIRST_RETRY_SECONDS, Backoff
 from django.channels.exceptions import ChannelFull
 from django.channels.interface.dispatch import finish
 
@@ -23,8 +24,7 @@ LEAST_TRIES = 5
 # Requests that are sent at once, and that are tried when there was no room.
 BATCH_LIMIT = 100
 RETRY_LIMIT = 8
-# Seconds until a full channel is tried again, and the most, if it stays full.
-FIRST_RETRY_SECONDS = 0.002
+# Seconds until a channel that stays full is tried again, at the most.
 LAST_RETRY_SECONDS = 0.01
 
 
@@ -105,17 +105,17 @@ class Line:
 
     async def _move(self):
         """Send what stands in the line until nothing does."""
-        limit, pause = BATCH_LIMIT, FIRST_RETRY_SECONDS
+        limit, pauses = BATCH_LIMIT, Backoff(FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS)
         try:
             while self._places:
                 if await self._send(limit):
-                    limit, pause = min(limit * 2, BATCH_LIMIT), FIRST_RETRY_SECONDS
+                    limit = min(limit * 2, BATCH_LIMIT)
+                    pauses.reset()
                     continue
                 self._expire()
                 if self._places:
                     limit = RETRY_LIMIT
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 2, LAST_RETRY_SECONDS)
+                    await asyncio.sleep(pauses.next())
         finally:
             self._task = None
 

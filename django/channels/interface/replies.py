@@ -15,6 +15,7 @@ import weakref
 from collections import deque
 from functools import partial
 
+from django.channels.backoff import Backoff
 from django.channels.exceptions import LayerUnavailable
 from django.channels.interface.dispatch import finish
 from django.channels.names import new_name
@@ -160,7 +161,7 @@ class ReplyInbox:
         self._thread.start()
 
     async def _read_on_loop(self):
-        backoff = _Backoff(self._layer)
+        backoff = Backoff(FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS)
         receive = self._layer.areceive_batch
         while self._is_wanted(self._task, asyncio.current_task()):
             try:
@@ -169,7 +170,8 @@ class ReplyInbox:
                 # There may be more; first, the connections write this.
                 await asyncio.sleep(0)
             except Exception as error:
-                await asyncio.sleep(backoff.next(error))
+                self._log_fault(error)
+                await asyncio.sleep(backoff.next())
 
     def _end_task(self, ended, task):
         """Have a thread read if the task was ended and connections are open."""
@@ -184,13 +186,25 @@ class ReplyInbox:
         while loop is not None and loop.is_running() and not ended.wait(ENDING_SECONDS):
             # What the task has taken comes before what is there now.
             continue
-        backoff, failed = _Backoff(self._layer), threading.Event()
+        backoff = Backoff(FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS)
+        failed = threading.Event()
         while self._is_wanted(self._thread, threading.current_thread()):
             try:
                 self._hand_over(self._layer.receive_batch([self._pattern], **_READ))
                 backoff.reset()
             except Exception as error:
-                failed.wait(backoff.next(error))
+                self._log_fault(error)
+                failed.wait(backoff.next())
+
+    def _log_fault(self, error):
+        """Log why nothing can be read; a store that is away needs no traceback."""
+        away = isinstance(error, LayerUnavailable)
+        logger.error(
+            "Cannot read replies from layer %s: %s",
+            self._layer,
+            error,
+            exc_info=None if away else error,
+        )
 
     def _hand_over(self, batch):
         here = _running_loop()
@@ -213,31 +227,6 @@ class ReplyInbox:
             if not self._open:
                 self._thread = self._loop = self._task = None
             return bool(self._open)
-
-
-class _Backoff:
-    """How long a reader waits after failures of the layer, which it logs."""
-
-    def __init__(self, channel_layer):
-        self._layer = channel_layer
-        self.reset()
-
-    def reset(self):
-        """Begin anew: the layer works."""
-        self._seconds = FIRST_BACKOFF_SECONDS
-
-    def next(self, error):
-        """Log an error; return the seconds to wait."""
-        away = isinstance(error, LayerUnavailable)
-        logger.error(
-            "Cannot read replies from layer %s: %s",
-            self._layer,
-            error,
-            exc_info=None if away else error,
-        )
-        seconds = self._seconds
-        self._seconds = min(seconds * 2, LAST_BACKOFF_SECONDS)
-        return seconds
 
 
 def _running_loop():

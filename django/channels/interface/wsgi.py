@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 
+from django.channels.backoff import FIRST_RETRY_SECONDS, Backoff
 from django.channels.exceptions import (
     ChannelFull,
     LayerUnavailable,
@@ -29,8 +30,8 @@ from django.channels.interface.wsgi_input import WsgiBody, get_message
 from django.channels.interface.wsgi_output import Parts, status_line
 from django.channels.limits import get_limits
 
-# Seconds between two tries to send to a channel that is full.
-RETRY_INTERVAL_SECONDS = 0.01
+# Seconds between two tries to send to a channel that is full, at the most.
+LAST_RETRY_SECONDS = 0.01
 # How often a request that is not next looks whether there is any progress.
 TURN_SECONDS = 0.1
 
@@ -178,10 +179,11 @@ class WsgiConnection:
         application, entered = self._application, time.monotonic()
         while not application.turn.acquire(timeout=TURN_SECONDS):
             self._check_queue(entered, seconds)
+        pauses = Backoff(FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS)
         try:
             while not self._try_to_send(message):
                 self._check_queue(entered, seconds)
-                time.sleep(RETRY_INTERVAL_SECONDS)
+                time.sleep(pauses.next())
             application.moved = time.monotonic()
         finally:
             application.turn.release()
@@ -223,12 +225,13 @@ class WsgiConnection:
         return None
 
     def _send_part(self, channel, **content):
+        pauses = Backoff(FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS)
         while True:
             try:
                 message = {"type": "http.request.body", **content}
                 return self._layer.send(channel, message)
             except ChannelFull:
-                time.sleep(RETRY_INTERVAL_SECONDS)
+                time.sleep(pauses.next())
             except LayerUnavailable:
                 raise Refused(503, "Request queue not available.")
 

@@ -13,9 +13,10 @@ import time
 from collections import deque
 from itertools import repeat
 
+from django.channels.backoff import FIRST_RETRY_SECONDS, Backoff
 from django.channels.exceptions import ChannelFull
 from django.channels.names import queue_of
-from django.channels.outbox import RETRY_INTERVAL_SECONDS, RETRY_SECONDS, deliver, drop
+from django.channels.outbox import LAST_RETRY_SECONDS, RETRY_SECONDS, deliver, drop
 
 # Seconds that messages wait for those of the next consumers, if these are short, and
 # after which the sender's own thread sends what no worker did.
@@ -25,10 +26,8 @@ LATE_SECONDS = 0.005
 WAITING_MESSAGES = 1000
 # Messages that leave in one call of the layer.
 BATCH_MESSAGES = 200
-# Messages to a full channel that are tried again at once, and the seconds until
-# then, which double up to RETRY_INTERVAL_SECONDS while there is no room for any.
+# Messages to a full channel that are tried again at once.
 RETRY_MESSAGES = 100
-FIRST_RETRY_SECONDS = 0.002
 
 logger = logging.getLogger("django.channels.worker")
 
@@ -80,7 +79,7 @@ class Sender:
         # {(layer's id, queue): [(deadline, send), …]} of channels that are full.
         self._full = {}
         self._next_try = 0
-        self._pause = FIRST_RETRY_SECONDS
+        self._pauses = Backoff(FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS)
         self._is_stopping = False
         # Does somebody send just now?
         self._is_busy = False
@@ -206,7 +205,6 @@ class Sender:
         now = time.monotonic()
         items = []
         if self._full and (now >= self._next_try or self._is_stopping):
-            self._next_try = now + self._pause
             items.append(None)
         if self._later:
             due = [self._is_stopping or when <= now for when, _ in self._later]
@@ -318,9 +316,8 @@ class Sender:
             if left := held[count:]:
                 self._full.setdefault(key, []).extend(left)
         if is_any_sent:
-            self._pause = FIRST_RETRY_SECONDS
-        else:
-            self._pause = min(self._pause * 2, RETRY_INTERVAL_SECONDS)
+            self._pauses.reset()
+        self._next_try = time.monotonic() + self._pauses.next()
 
 
 def _settle(futures):

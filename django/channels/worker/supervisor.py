@@ -13,6 +13,7 @@ import signal
 import socket
 import time
 
+from django.channels.backoff import Backoff
 from django.channels.layers import channel_layers
 from django.channels.outbox import Outbox
 from django.channels.worker import reports
@@ -40,7 +41,7 @@ class _Place:
         # What takes the process's place when it is ready.
         self.fresh = None
         self.start_at = 0
-        self._backoff = FIRST_BACKOFF_SECONDS
+        self._backoff = Backoff(FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS)
 
     def delay(self, ready_seconds=None):
         """
@@ -48,14 +49,13 @@ class _Place:
 
         The last one was ready for so many seconds, None if it never was.
         """
-        most = LAST_BACKOFF_SECONDS
+        self._backoff.last = LAST_BACKOFF_SECONDS
         if ready_seconds is not None:
-            most = LAST_READY_BACKOFF_SECONDS
+            self._backoff.last = LAST_READY_BACKOFF_SECONDS
             if ready_seconds >= QUICK_END_SECONDS:
-                self._backoff = FIRST_BACKOFF_SECONDS
-        seconds = min(self._backoff, most)
+                self._backoff.reset()
+        seconds = self._backoff.next()
         self.start_at = time.monotonic() + seconds
-        self._backoff = min(seconds * 2, most)
         return seconds
 
 

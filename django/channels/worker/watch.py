@@ -12,6 +12,8 @@ import threading
 import time
 import traceback
 
+from django.channels.backoff import Backoff
+
 # Seconds between two looks.
 LOOK_SECONDS = 0.25
 # Seconds until a thread in the place of a dead one starts, and the most.
@@ -32,7 +34,7 @@ class _Place:
         self.number = number
         self.worker = worker
         self.thread = None
-        self.backoff = FIRST_BACKOFF_SECONDS
+        self._backoff = Backoff(FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS)
         self.started = self.restart_at = 0
 
     def start(self):
@@ -50,12 +52,12 @@ class _Place:
         """Decide when the next one starts."""
         now = time.monotonic()
         if now - self.started >= QUICK_DEATH_SECONDS:
-            self.backoff = FIRST_BACKOFF_SECONDS
-        self.restart_at = now + self.backoff
+            self._backoff.reset()
+        seconds = self._backoff.next()
+        self.restart_at = now + seconds
         logger.error(
-            "%s died; another one starts in %.2f s.", self.thread.name, self.backoff
+            "%s died; another one starts in %.2f s.", self.thread.name, seconds
         )
-        self.backoff = min(self.backoff * 2, LAST_BACKOFF_SECONDS)
         self.thread = None
 
     def _run(self, worker):
