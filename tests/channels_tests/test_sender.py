@@ -6,6 +6,7 @@ from unittest import mock
 from django.channels.exceptions import LayerUnavailable
 from django.channels.outbox import Outbox
 from django.channels.worker import outgoing as outgoing_module
+from django.channels.worker import patience
 from django.channels.worker import sender as sender_module
 from django.channels.worker.journal import create_file
 from django.channels.worker.outgoing import SLOTS, Outgoing
@@ -194,7 +195,7 @@ class SenderTests(SimpleTestCase):
         self.assertEqual(numbers, [*range(5)])
 
     def test_what_stays_full_is_dropped_logged_and_signaled(self):
-        patch_for(self, sender_module, "RETRY_SECONDS", 0)
+        patch_for(self, patience, "RETRY_SECONDS", 0)
         with self.assertLogs("django.channels.worker", "ERROR") as logs:
             self.sender.send(self.outbox(*["full"] * 3))
             self.assertIs(self.sender.stop(TIMEOUT), True)

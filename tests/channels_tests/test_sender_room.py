@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 from django.channels.backoff import FIRST_RETRY_SECONDS
 from django.channels.outbox import LAST_RETRY_SECONDS, Outbox
-from django.channels.worker import sender as sender_module
+from django.channels.worker import patience
+from django.channels.worker.patience import PatientSender
 from django.channels.worker.sender import Sender
 from django.test import SimpleTestCase
 
@@ -13,18 +14,18 @@ from .utils import TIMEOUT, patch_for
 
 
 class RoomTests(SimpleTestCase):
-    """A sender without its thread, at times that the test tells."""
+    """A patient sender, at times that the test tells."""
 
     def setUp(self):
         self.layer = make_layer(capacity=2)
-        self.sender = Sender()
+        self.sender = PatientSender()
         self.now = 0
         clock = SimpleNamespace(monotonic=lambda: self.now)
-        patch_for(self, sender_module, "time", clock)
+        patch_for(self, patience, "time", clock)
 
     def send(self, count, begin=0):
         names = ["full"] * count
-        self.sender._work(
+        self.sender.send(
             [
                 (self.layer, name, {"n": number}, False)
                 for number, name in enumerate(names, begin)
@@ -40,11 +41,11 @@ class RoomTests(SimpleTestCase):
         self.send(1, begin=3)
         self.now = 2.5
         with self.assertLogs("django.channels.worker", "ERROR") as logs:
-            self.sender._try_full()
+            self.sender.try_again()
         self.assertEqual(len(logs.output), 1)
         self.assertEqual(self.received(), [0, 1])
         self.now = 3.4
-        self.sender._try_full()
+        self.sender.try_again()
         self.assertEqual(self.received(), [3])
 
     def test_a_channel_that_moves_slowly_loses_nothing(self):
@@ -54,12 +55,12 @@ class RoomTests(SimpleTestCase):
         for number in range(3, 20):
             self.now += 1
             found += [self.layer.receive(["full"])[1]["n"]]
-            self.sender._try_full()
+            self.sender.try_again()
             self.send(1, begin=number)
         self.assertEqual(found, [*range(17)])
 
     def test_what_waits_is_tried_in_parts_and_keeps_its_order(self):
-        patch_for(self, sender_module, "RETRY_MESSAGES", 3)
+        patch_for(self, patience, "RETRY_MESSAGES", 3)
         self.send(10)
         found, sizes = [], []
         send_batch = self.layer.channel_layer.send_batch
@@ -71,7 +72,7 @@ class RoomTests(SimpleTestCase):
         patch_for(self, self.layer.channel_layer, "send_batch", note)
         while len(found) < 10:
             found += self.received()
-            self.sender._try_full()
+            self.sender.try_again()
         self.assertEqual(found, [*range(10)])
         self.assertEqual(max(sizes), 3)
 
@@ -79,13 +80,13 @@ class RoomTests(SimpleTestCase):
         self.send(3)
         pauses = []
         for _ in range(6):
-            self.sender._try_full()
-            pauses.append(self.sender._next_try)
+            self.sender.try_again()
+            pauses.append(self.sender.next_try)
         self.assertEqual(pauses[:2], [FIRST_RETRY_SECONDS, 2 * FIRST_RETRY_SECONDS])
         self.assertEqual(pauses[-1], LAST_RETRY_SECONDS)
         self.received()
-        self.sender._try_full()
-        self.assertEqual(self.sender._next_try, FIRST_RETRY_SECONDS)
+        self.sender.try_again()
+        self.assertEqual(self.sender.next_try, FIRST_RETRY_SECONDS)
 
 
 class ThreadTests(SimpleTestCase):

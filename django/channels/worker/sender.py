@@ -1,8 +1,8 @@
 """
 How the messages of consumers leave: each consumer's at once, or several together.
 
-In: the outboxes of consumers that succeeded, from worker.py. Out: the layer's
-send_batch() and send_group().
+In: the outboxes of consumers that succeeded, from runs.py. Out: messages, to
+patience.py.
 """
 
 import asyncio
@@ -11,12 +11,8 @@ import math
 import threading
 import time
 from collections import deque
-from itertools import repeat
 
-from django.channels.backoff import FIRST_RETRY_SECONDS, Backoff
-from django.channels.exceptions import ChannelFull
-from django.channels.names import queue_of
-from django.channels.outbox import LAST_RETRY_SECONDS, RETRY_SECONDS, deliver, drop
+from django.channels.worker.patience import PatientSender
 
 # Seconds that messages wait for those of the next consumers, if these are short, and
 # after which the sender's own thread sends what no worker did.
@@ -26,8 +22,6 @@ LATE_SECONDS = 0.005
 WAITING_MESSAGES = 1000
 # Messages that leave in one call of the layer.
 BATCH_MESSAGES = 200
-# Messages to a full channel that are tried again at once.
-RETRY_MESSAGES = 100
 
 logger = logging.getLogger("django.channels.worker")
 
@@ -62,7 +56,7 @@ class Sender:
     pass another thread; one that starts with the first message does what they do
     not come to. The messages of one consumer keep their order, and so do consumers
     that end one after the other. A full channel holds up no other one: it is tried
-    again for as long as outbox.py says. ``outgoing`` is an Outgoing for what waits.
+    again, see PatientSender. ``outgoing`` is an Outgoing for what waits.
     """
 
     def __init__(self, outgoing=None):
@@ -76,10 +70,8 @@ class Sender:
         self._is_handed_over = False
         # What is to be sent later: [(time, send or future), …]
         self._later = []
-        # {(layer's id, queue): [(deadline, send), …]} of channels that are full.
-        self._full = {}
-        self._next_try = 0
-        self._pauses = Backoff(FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS)
+        # Belongs to whoever is busy.
+        self._patient = PatientSender()
         self._is_stopping = False
         # Does somebody send just now?
         self._is_busy = False
@@ -133,7 +125,7 @@ class Sender:
         self._work_guarded(items)
         with self._changed:
             self._is_busy = False
-            if self._waiting or self._full or self._is_stopping:
+            if self._waiting or self._patient.is_waiting or self._is_stopping:
                 self._hand_over_locked()
 
     def stop(self, timeout):
@@ -150,7 +142,8 @@ class Sender:
             thread.join(timeout)
         with self._changed:
             self._is_stopping = False
-            return not (self._waiting or self._later or self._full or self._is_busy)
+            is_empty = not (self._waiting or self._later or self._patient.is_waiting)
+            return is_empty and not self._is_busy
 
     def _add_locked(self, items, delay):
         if not items:
@@ -189,23 +182,21 @@ class Sender:
         thread = threading.current_thread()
         while True:
             with self._changed:
-                while self._is_busy or not (items := self._take_locked()):
+                while self._is_busy or not any(work := self._take_locked()):
                     if self._thread is not thread and not self._is_busy:
                         return
                     self._changed.wait(self._seconds_to_wait_locked())
                 self._is_busy = True
                 self._looks_at = 0
                 self._changed.notify_all()
-            self._work_guarded(items)
+            self._work_guarded(*work)
             with self._changed:
                 self._is_busy = False
 
     def _take_locked(self):
-        """Return what the thread is to send; None stands for what found no room."""
+        """Return what the thread is to send, and whether to try again what waits."""
         now = time.monotonic()
         items = []
-        if self._full and (now >= self._next_try or self._is_stopping):
-            items.append(None)
         if self._later:
             due = [self._is_stopping or when <= now for when, _ in self._later]
             items += [item for (_, item), is_due in zip(self._later, due) if is_due]
@@ -214,7 +205,8 @@ class Sender:
         is_due = self._is_handed_over or now >= self._since + LATE_SECONDS
         if is_due or self._is_stopping:
             items += self._take_waiting_locked()
-        return items
+        is_time = self._is_stopping or now >= self._patient.next_try
+        return items, self._patient.is_waiting and is_time
 
     def _take_waiting_locked(self):
         count = min(len(self._waiting), BATCH_MESSAGES)
@@ -238,8 +230,8 @@ class Sender:
             self._looks_at = now + LATE_SECONDS
             return LATE_SECONDS
         times = [when for when, _ in self._later]
-        if self._full:
-            times.append(self._next_try)
+        if self._patient.is_waiting:
+            times.append(self._patient.next_try)
         if self._waiting:
             times.append(self._since + LATE_SECONDS)
         elif self._is_used:
@@ -249,75 +241,17 @@ class Sender:
         self._looks_at = min(times, default=math.inf)
         return max(0, self._looks_at - now) if times else None
 
-    def _work_guarded(self, items):
+    def _work_guarded(self, items, is_retry=False):
         try:
-            self._work(items)
+            self._patient.is_hurried = self._is_stopping
+            if is_retry:
+                self._patient.try_again()
+            self._patient.send([item for item in items if isinstance(item, tuple)])
         except BaseException:
             # Nobody else would send what comes later.
             logger.exception("Dropped messages of consumers.")
         finally:
             _settle([item for item in items if isinstance(item, asyncio.Future)])
-
-    def _work(self, items):
-        layer, batch = None, []
-        for item in items:
-            if item is None:
-                self._try_full()
-            elif isinstance(item, tuple):
-                if item[3] or item[0] is not layer:
-                    self._send(layer, batch)
-                    layer, batch = item[0], []
-                if item[3]:
-                    deliver(layer, [item[1:3]], True)
-                elif held := self._full.get((id(layer), queue_of(item[1]))):
-                    held.append((time.monotonic() + RETRY_SECONDS, item))
-                else:
-                    batch.append(item)
-        self._send(layer, batch)
-
-    def _send(self, layer, batch, deadlines=repeat(None)):
-        """
-        Send to channels of one layer; keep what finds them full.
-
-        ``deadlines`` are of what was kept before. Return whether any was sent.
-        """
-        if not batch:
-            return False
-        pairs = [item[1:3] for item in batch]
-        try:
-            results = layer.send_batch(pairs)
-        except Exception as error:
-            drop(layer, [name for name, _ in pairs], error)
-            return False
-        for item, error, deadline in zip(batch, results, deadlines):
-            if isinstance(error, ChannelFull):
-                self._hold(layer, item, error, deadline)
-            elif error is not None:
-                drop(layer, [item[1]], error)
-        return None in results
-
-    def _hold(self, layer, item, error, deadline):
-        now = time.monotonic()
-        deadline = deadline or now + RETRY_SECONDS
-        if self._is_stopping or now >= deadline:
-            drop(layer, [item[1]], error)
-        else:
-            key = id(layer), queue_of(item[1])
-            self._full.setdefault(key, []).append((deadline, item))
-
-    def _try_full(self):
-        """Send the first of what found its channel full once more."""
-        full, self._full = self._full, {}
-        is_any_sent = False
-        for key, held in full.items():
-            count = len(held) if self._is_stopping else RETRY_MESSAGES
-            deadlines, items = zip(*held[:count])
-            is_any_sent |= self._send(items[0][0], items, deadlines)
-            if left := held[count:]:
-                self._full.setdefault(key, []).extend(left)
-        if is_any_sent:
-            self._pauses.reset()
-        self._next_try = time.monotonic() + self._pauses.next()
 
 
 def _settle(futures):
