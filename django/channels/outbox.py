@@ -6,6 +6,7 @@ Out: the layer's send_batch() and send_group(), in the order of the sends.
 """
 
 import logging
+import os
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -25,6 +26,11 @@ LAST_RETRY_SECONDS = 0.02
 logger = logging.getLogger("django.channels.worker")
 
 _current = ContextVar("django.channels.outbox", default=None)
+
+
+if hasattr(os, "register_at_fork"):
+    # What a consumer's child sends leaves at once: its outbox is a copy.
+    os.register_at_fork(after_in_child=lambda: _current.set(None))
 
 
 def current_outbox():

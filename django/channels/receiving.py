@@ -17,6 +17,7 @@ from django.channels.backends.options import check_limit
 from django.channels.backoff import Backoff
 from django.channels.exceptions import LayerUnavailable
 from django.channels.names import new_name, validate_receivable
+from django.channels.own_signals import set_own_handler
 
 # Seconds that a receive waits; stop() ends it sooner while the layer works.
 RECEIVE_SECONDS = 5.0
@@ -172,7 +173,7 @@ def stopping_on_signals(stop):
 
     try:
         for number in list(saved):
-            signal.signal(number, handle)
+            set_own_handler(number, handle)
         yield
     finally:
         restore()

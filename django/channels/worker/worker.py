@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 from fnmatch import fnmatchcase
 
+from django.channels.own_signals import set_own_handler
 from django.channels.signals import worker_process_ready, worker_ready
 from django.channels.worker.consuming import Consuming
 from django.channels.worker.coroutines import ConsumerLoop
@@ -92,7 +93,7 @@ class Worker(Consuming):
         Return what did something else before, {number: handler}.
         """
         return {
-            number: signal.signal(number, self.sigterm_handler)
+            number: set_own_handler(number, self.sigterm_handler)
             for number in (signal.SIGTERM, signal.SIGINT)
         }
 
@@ -245,7 +246,7 @@ class WorkerGroup:
     def stop_on_signals(self):
         """Have SIGTERM and SIGINT end run(). Call it on the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *args: self.end())
+            set_own_handler(number, lambda *args: self.end())
         self.wake_on_signals()
 
     def wake_on_signals(self):

@@ -13,6 +13,7 @@ import socket
 import threading
 
 from django.channels.freezing import freeze_start
+from django.channels.own_signals import set_own_handler
 from django.channels.worker.journal import Journal
 from django.channels.worker.outgoing import Outgoing
 from django.channels.worker.reports import following
@@ -66,10 +67,11 @@ class WorkerProcess:
         Running consumers have ``timeout`` seconds then. Return the exit code.
         """
         self._group = group
-        # Ctrl-C at a terminal comes to all processes: the supervisor decides.
+        # Ctrl-C at a terminal comes to all processes: the supervisor decides, also
+        # for what consumers start.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, lambda *args: group.end())
+        set_own_handler(signal.SIGTERM, lambda *args: group.end())
         group.wake_on_signals()
         # The supervisor aborts a process in which no thread can move.
         faulthandler.enable()
