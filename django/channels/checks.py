@@ -5,7 +5,7 @@ from django.channels.exceptions import ChannelsError, LayerUnavailable
 from django.channels.layers import channel_layers
 from django.channels.limits import limit_error
 from django.channels.needs_checks import check_needs
-from django.channels.reachability import find_hidden
+from django.channels.reachability import find_hidden, find_unsent
 from django.conf import settings
 from django.core.checks import Error, Warning, register
 from django.core.checks.urls import check_resolver
@@ -44,7 +44,6 @@ def _check_layer(alias):
         return [
             Error(
                 f"The ROUTING of CHANNEL_LAYERS[{alias!r}] cannot be loaded: {error}",
-                hint="It must be a list of routes, or the dotted path of one.",
                 id="channels.E002",
             )
         ]
@@ -64,6 +63,16 @@ def _check_routes(alias, router):
                 f"takes all of them.",
                 hint="Put what is more special first, or remove one of the two.",
                 id="channels.W006",
+            )
+        )
+    for route, channel, sent in find_unsent(router.project_routes):
+        messages.append(
+            Warning(
+                f"{str(route)!r} in the ROUTING of CHANNEL_LAYERS[{alias!r}] takes "
+                f"messages on {channel}, and no server sends any: they are sent on "
+                f"{', '.join(sent)}.",
+                hint="Correct the name, or do not begin yours with a protocol's.",
+                id="channels.W011",
             )
         )
     return messages

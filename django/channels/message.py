@@ -4,6 +4,13 @@ import copy
 
 from django.channels.channel import Channel
 
+# What a message has if its consumer is decorated, and where the decorators are.
+DECORATED = {
+    "channel_session": "django.channels.sessions",
+    "http_session": "django.channels.sessions",
+    "user": "django.channels.auth",
+}
+
 
 class Message:
     """
@@ -25,6 +32,16 @@ class Message:
             if reply_channel
             else None
         )
+
+    def __getattr__(self, name):
+        # Called for what is not there only.
+        error = f"{type(self).__name__!r} object has no attribute {name!r}"
+        if name in DECORATED:
+            error += (
+                f": give it one by a decorator of {DECORATED[name]} on its consumer, "
+                f"or by an attribute of a generic consumer."
+            )
+        raise AttributeError(error, name=name, obj=self)
 
     def __getitem__(self, key):
         return self.content[key]

@@ -1,11 +1,32 @@
 """
 Which entries of a routing can never get a message.
 
-In: the routes of a router, from checks.py. Out: the entries that others hide.
+In: the routes of a router, from checks.py. Out: the entries that others hide, and
+those for messages that no server sends.
 """
 
 from django.channels.paths import PathRoute
 from django.channels.routing import Include, Route
+
+# What servers send to, of the channels that are named after a protocol.
+PROTOCOL_CHANNELS = {
+    "http": {"http.request", "http.disconnect"},
+    "websocket": {
+        "websocket.connect",
+        "websocket.receive",
+        "websocket.gap",
+        "websocket.disconnect",
+    },
+}
+
+
+def find_unsent(routing):
+    """Yield (route, channel, those that are sent) for channels of no server."""
+    for route, channels, _ in _walk(routing, frozenset(), 0):
+        for channel in sorted(channels):
+            sent = PROTOCOL_CHANNELS.get(channel.partition(".")[0], {channel})
+            if channel not in sent:
+                yield route, channel, sorted(sent)
 
 
 def find_hidden(routing):

@@ -18,9 +18,8 @@ from django.channels.paths import (
     reverse,
     reverse_lazy,
 )
-from django.channels.targets import consumer_for, resolve_consumer
+from django.channels.targets import consumer_for, import_named, resolve_consumer
 from django.utils.functional import cached_property
-from django.utils.module_loading import import_string
 
 __all__ = [
     "Include",
@@ -184,12 +183,7 @@ def resolve_routing(routing):
     path of either. Raise InvalidRoutingError if it is none of them.
     """
     if isinstance(routing, str):
-        try:
-            routing = import_string(routing)
-        except (ImportError, AttributeError) as error:
-            raise InvalidRoutingError(
-                f"Cannot import channel routing {routing!r}: {error}"
-            ) from error
+        routing = import_named("channel routing", routing)
     if isinstance(routing, dict):
         return [Route(channel, consumer) for channel, consumer in routing.items()]
     if not isinstance(routing, (list, tuple)):

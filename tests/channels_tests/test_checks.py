@@ -145,6 +145,26 @@ class RoutingCheckTests(SimpleTestCase):
         )
         self.assertEqual([w.id for w in found], ["2_0.W001", "urls.W003"])
 
+    def test_a_channel_that_no_server_sends_to_is_a_warning(self):
+        found = self.check(
+            route(["websocket.conect", "websockets", "http2"], consumer),
+            path("a/", {"websocket.recieve": consumer, "websocket.gap": consumer}),
+            include([route("http.disconnected", consumer)], path="^/a"),
+        )
+        sent = (
+            "websocket.connect, websocket.disconnect, websocket.gap, websocket.receive"
+        )
+        names = "websocket.conect", "websocket.recieve", "http.disconnected"
+        self.assertEqual([w.id for w in found], 3 * ["channels.W011"])
+        for warning, name, known in zip(
+            found, names, (sent, sent, "http.disconnect, http.request"), strict=True
+        ):
+            self.assertIn(
+                f"in the ROUTING of CHANNEL_LAYERS['default'] takes messages on "
+                f"{name}, and no server sends any: they are sent on {known}.",
+                warning.msg,
+            )
+
     def test_a_routing_that_cannot_be_loaded_is_an_error(self):
         broken = SimpleNamespace(urlpatterns=[7])
         for routing, msg in (

@@ -282,10 +282,15 @@ class OriginTests(WebSocketTestCase):
             with self.subTest(origins=origins):
                 headers = [(b"origin", origin) for origin in origins]
                 client = self.make_client(headers=headers)
-                with self.assertLogs("django.channels.interface", "WARNING"):
+                with self.assertLogs("django.channels.interface", "WARNING") as logs:
                     event = await client.connect()
                     await client.ended()
                 self.assertEqual(event, {"type": "websocket.close", "code": 1008})
+                self.assertIn(
+                    f"its Origin {', '.join(repr(o.decode()) for o in origins)} is not "
+                    f"allowed. It has to be that of the Host, ",
+                    logs.output[0],
+                )
                 self.assertEqual(await self.layer.areceive(NAMES), (None, None))
 
     async def test_the_refusal_has_status_403(self):

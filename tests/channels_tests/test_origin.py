@@ -107,12 +107,18 @@ class DecoratorTests(SimpleTestCase):
             raise AssertionError("Called.")
 
         for origins, reason in (
-            ([b"https://evil.test"], "Its Origin is not one for '/'."),
-            ([b"https://example.com.evil.test"], "Its Origin is not one for '/'."),
-            ([b"null"], "Its Origin is malformed."),
-            ([b"https://ex\xffample.com"], "Its Origin is malformed."),
-            ([], "It has 0 headers 'origin'."),
-            ([b"https://example.com"] * 2, "It has 2 headers 'origin'."),
+            (
+                [b"https://evil.test"],
+                "Its Origin 'https://evil.test' is not one for '/'.",
+            ),
+            ([b"https://example.com.evil.test"], "is not one for '/'."),
+            ([b"null"], "is malformed."),
+            ([b"https://ex\xffample.com"], "is malformed."),
+            ([], "It must have one header 'origin', and has 0."),
+            (
+                [b"https://example.com"] * 2,
+                "It must have one header 'origin', and has 2.",
+            ),
         ):
             with self.subTest(origins=origins):
                 with self.assertRaisesMessage(DenyConnection, reason):

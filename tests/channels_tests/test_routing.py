@@ -168,6 +168,11 @@ class RoutingTests(SimpleTestCase):
     def test_a_bad_routing_is_named(self):
         for routing, msg in (
             ("no.such.routing", "Cannot import channel routing 'no.such.routing'"),
+            ("no", "no doesn't look like a module path"),
+            # One module is loaded, the other is not.
+            (__name__, f"Cannot import channel routing {__name__!r}: this is a module"),
+            ("django.contrib.redirects.apps", "this is a module; add a dot and the "),
+            ({"a": __name__}, f"Cannot import consumer {__name__!r}: this is a module"),
             (7, "must be a list, a dict or a dotted path, not 7."),
             ([consumer_1], "in a channel routing is not a route"),
         ):

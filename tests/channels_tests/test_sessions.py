@@ -63,6 +63,27 @@ class DecoratorTests(SessionTestCase):
             consumer(self.message())
             self.assertEqual(self.stored(), {"n": number})
 
+    def test_without_a_decorator_the_error_says_where_they_are(self):
+        message = connect_message(make_layer())
+        for name, module in (
+            ("channel_session", "sessions"),
+            ("http_session", "sessions"),
+            ("user", "auth"),
+        ):
+            msg = (
+                f"'Message' object has no attribute '{name}': give it one by a "
+                f"decorator of django.channels.{module} on its consumer"
+            )
+            with self.subTest(name=name):
+                self.assertIs(hasattr(message, name), False)
+                with self.assertRaisesMessage(AttributeError, msg):
+                    getattr(message, name)
+        with self.assertRaises(AttributeError) as caught:
+            message.usr
+        self.assertEqual(
+            str(caught.exception), "'Message' object has no attribute 'usr'"
+        )
+
     def test_methods_are_decorated_as_functions_are(self):
         class Consumers:
             @channel_session

@@ -31,7 +31,7 @@ from django.channels.interface.frames import (
     reply_error,
 )
 from django.channels.interface.incoming import Incoming
-from django.channels.security.websockets import is_origin_allowed
+from django.channels.security.websockets import describe_origin, is_origin_allowed
 
 # What a layer sends to the members of groups when messages may be lost.
 GAP_TYPE = "layer.gap"
@@ -85,8 +85,9 @@ class WebSocketConnection:
             self._handshake["headers"]
         ):
             logger.warning(
-                "Refused a socket to %s: its Origin is not allowed.",
+                "Refused a socket to %s: its %s",
                 self._scope["path"],
+                describe_origin(self._handshake["headers"]),
             )
             return await self._refuse(403, "Origin not allowed.")
         self._incoming.reply_channel = await self._replies.open(self._deliver)

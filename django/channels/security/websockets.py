@@ -9,6 +9,7 @@ comes, so a foreign page could use a visitor's login. See
 specs/protocols/websocket.rst, section "Origin".
 """
 
+import reprlib
 from functools import update_wrapper, wraps
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ __all__ = [
     "AllowedHostsOnlyOriginValidator",
     "BaseOriginValidator",
     "allowed_hosts_only",
+    "describe_origin",
     "is_origin_allowed",
 ]
 
@@ -49,6 +51,20 @@ def is_origin_allowed(headers):
         return False
     origin = _parse(origins[0])
     return origin is not None and (_is_host(origin, headers) or _is_configured(origin))
+
+
+def describe_origin(headers):
+    """Return what a handshake's Origin is, and what it has to be."""
+    origins, hosts = (
+        ", ".join(
+            reprlib.repr(value.decode("latin1")) for n, value in headers if n == name
+        )
+        for name in (b"origin", b"host")
+    )
+    return (
+        f"Origin {origins} is not allowed. It has to be that of the Host, {hosts}, if "
+        f"ALLOWED_HOSTS has that, or be in ALLOWED_HOSTS or CSRF_TRUSTED_ORIGINS."
+    )
 
 
 def _parse(value):
@@ -136,8 +152,11 @@ class BaseOriginValidator:
         return self._call(self.func, message, *args, **kwargs)
 
     def _call(self, func, message, *args, **kwargs):
-        if not self.validate_origin(message, self.get_origin(message)):
-            raise DenyConnection(f"Its Origin is not one for {message['path']!r}.")
+        origin = self.get_origin(message)
+        if not self.validate_origin(message, origin):
+            raise DenyConnection(
+                f"Its Origin {reprlib.repr(origin)} is not one for {message['path']!r}."
+            )
         return func(message, *args, **kwargs)
 
     def get_header(self, message, name):
@@ -154,14 +173,16 @@ class BaseOriginValidator:
             )
         values = [bytes(v) for n, v in message["headers"] if bytes(n) == name]
         if len(values) != 1:
-            raise DenyConnection(f"It has {len(values)} headers {name.decode()!r}.")
+            raise DenyConnection(
+                f"It must have one header {name.decode()!r}, and has {len(values)}."
+            )
         return values[0]
 
     def get_origin(self, message):
         """Return the Origin, a str; raise DenyConnection if it is malformed."""
         origin = self.get_header(message, b"origin")
         if _parse(origin) is None:
-            raise DenyConnection("Its Origin is malformed.")
+            raise DenyConnection(f"Its Origin {reprlib.repr(origin)} is malformed.")
         return origin.decode("ascii")
 
     def validate_origin(self, message, origin):
