@@ -31,6 +31,12 @@ class Note(models.Model):
         return self.label
 
 
+class Memo(Note):
+    """A note with a table of its own."""
+
+    importance = models.IntegerField(default=0)
+
+
 class Token(models.Model):
     """Something whose key is not given by the database."""
 

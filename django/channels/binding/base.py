@@ -108,41 +108,53 @@ class Binding:
         the alias of the database, that of the instance by default.
         """
         self = cls()
-        self._send_messages(
-            instance,
-            set(cls.group_names(instance)),
-            action,
-            using or router.db_for_write(cls.model, instance=instance),
-        )
+        groups = set(cls.group_names(instance))
+        using = using or router.db_for_write(cls.model, instance=instance)
+        self._prepare(instance, groups, action, using)()
 
     @classmethod
     def send_changes(cls, old, new, using, **signal_kwargs):
         """
-        Send what became of an instance: as stored before, and now; None if not.
+        Send what became of a saved instance: as stored before, None if not, and now.
 
         Groups that it left get DELETE, with what they could see before, those
         that it stays in UPDATE, and those that it came to CREATE, in this order.
         """
         before = set(cls.group_names(old)) if old is not None else set()
-        after = set(cls.group_names(new)) if new is not None else set()
+        after = set(cls.group_names(new))
         self = cls()
         self.signal_kwargs = signal_kwargs
-        self._send_messages(old, before - after, DELETE, using)
-        self._send_messages(new, before & after, UPDATE, using)
-        self._send_messages(new, after - before, CREATE, using)
+        self._prepare(old, before - after, DELETE, using)()
+        self._prepare(new, before & after, UPDATE, using)()
+        self._prepare(new, after - before, CREATE, using)()
 
-    def _send_messages(self, instance, groups, action, using):
+    @classmethod
+    def prepare_deletion(cls, old, using, **signal_kwargs):
+        """
+        Return a function that sends that an instance is deleted, to its groups.
+
+        Groups and data are those of now, while what it is related to is there.
+        """
+        self = cls()
+        self.signal_kwargs = signal_kwargs
+        return self._prepare(old, set(cls.group_names(old)), DELETE, using)
+
+    def _prepare(self, instance, groups, action, using):
+        """Return a function that has groups hear of an instance upon the commit."""
         payload = self.serialize(instance, action) if groups else None
-        if not payload:
-            return
-        message = self.encode(self.stream, payload)
+        message = self.encode(self.stream, payload) if payload else None
 
         def send_to_groups():
             for name in sorted(groups):
-                Group(name).send(message)
+                # The change stands, even if a consumer that made it fails.
+                Group(name).send(message, immediately=True)
 
-        # A layer that is away is logged and undoes nothing.
-        transaction.on_commit(send_to_groups, using=using, robust=True)
+        def send():
+            if message is not None:
+                # A layer that is away is logged and undoes nothing.
+                transaction.on_commit(send_to_groups, using=using, robust=True)
+
+        return send
 
     # Inbound.
 

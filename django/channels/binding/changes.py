@@ -2,7 +2,7 @@
 What happens to the instances of models that are bound.
 
 In: signals of models. Out: send_changes() of the bindings, with an instance as it
-was stored, and as it is.
+was stored, and as it is, or what prepare_deletion() returned.
 """
 
 from django.db import connections
@@ -13,7 +13,7 @@ _bindings = {}
 
 
 def watch(model, binding):
-    """Call ``binding.send_changes()`` for every change of a model from now on."""
+    """Have a binding send every change of a model from now on."""
     bindings = _bindings.setdefault(model, [])
     if binding in bindings:
         return
@@ -43,27 +43,49 @@ def watched_models():
     return list(_bindings)
 
 
-def _before_change(sender, instance, using, raw=False, **kwargs):
+def _before_change(sender, instance, using, signal, raw=False, **kwargs):
     """Keep what is stored until the change is done."""
     if raw:
         return
     adding = instance._state.adding and sender._meta.pk.has_default()
-    new = instance.pk is None or adding
-    instance._channels_stored = None if new else _get_stored(sender, instance, using)
+    is_new = instance.pk is None or adding
+    kept = None if is_new else _get_stored(sender, instance, using)
+    if signal is signals.pre_delete:
+        # What it is related to goes before it does.
+        kept = [
+            binding.prepare_deletion(kept, using, **kwargs)
+            for binding in (_bindings[sender] if kept is not None else ())
+        ]
+    # Receivers may save it again within the change.
+    instance.__dict__.setdefault("_channels_kept", []).append(kept)
 
 
 def _after_change(sender, instance, using, signal, raw=False, **kwargs):
     """Send what has changed."""
     if raw:
         return
-    old, new = instance.__dict__.pop("_channels_stored", None), instance
+    kept = _take_kept(instance)
     if signal is signals.post_delete:
-        new = None
-    elif any(hasattr(value, "resolve_expression") for value in vars(new).values()):
+        for send in kept or ():
+            send()
+        return
+    new = instance
+    if any(hasattr(value, "resolve_expression") for value in vars(new).values()):
         # The database alone knows what an F() became.
         new = _get_stored(sender, instance, using)
     for binding in tuple(_bindings[sender]):
-        binding.send_changes(old, new, using, **kwargs)
+        binding.send_changes(kept, new, using, **kwargs)
+
+
+def _take_kept(instance):
+    """Return what was kept before the innermost change."""
+    all_kept = instance.__dict__.get("_channels_kept")
+    if not all_kept:
+        return None
+    kept = all_kept.pop()
+    if not all_kept:
+        del instance.__dict__["_channels_kept"]
+    return kept
 
 
 def _get_stored(model, instance, using):
