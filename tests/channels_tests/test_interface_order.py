@@ -13,7 +13,7 @@ from .layers import SpanningLayer, make_layer
 from .messages import assert_specified
 from .test_interface_endings import get_connection
 from .test_interface_websocket import NAMES, WebSocketTestCase
-from .utils import TIMEOUT, patch_for
+from .utils import TIMEOUT, let_time_pass, patch_for
 
 
 class OrderTestCase(WebSocketTestCase):
@@ -177,14 +177,15 @@ class LossTests(OrderTestCase):
         client, connect = await self.open_ordered(
             limits={"WEBSOCKET_ORDER_SECONDS": 0.05}
         )
-        await self.say(client, *"ab")
-        self.assertEqual((await self.next_message())["text"], "a")
         with self.assertLogs("django.channels.interface", "WARNING") as logs:
+            await self.say(client, *"ab")
+            self.assertEqual((await self.next_message())["text"], "a")
             self.assertEqual((await self.next_message())["text"], "b")
         self.assertIn(
             "Nobody reported on message 1 of a socket to /chat/ for 0.05 s: it counts "
             "as lost.",
-            logs.output[0],
+            # The last one: a slow machine may have lost the connect as well.
+            logs.output[-1],
         )
         # It was not lost, after all.
         await self.tell(connect, "consumed", 1)
@@ -195,18 +196,19 @@ class LossTests(OrderTestCase):
     @cites("WS-17", "or since websocket.consuming came for it last")
     async def test_a_message_that_takes_long_is_not_lost(self):
         client, connect = await self.open_ordered(
-            limits={"WEBSOCKET_ORDER_SECONDS": 0.3}
+            limits={"WEBSOCKET_ORDER_SECONDS": 60}
         )
+        clock = asyncio.get_running_loop()
+        patch_for(self, turns, "time", SimpleNamespace(monotonic=lambda: clock.time()))
         await self.say(client, *"ab")
         await self.next_message()
-        loop = asyncio.get_running_loop()
-        until = loop.time() + 0.6
-        while loop.time() < until:
-            await self.tell(connect, "consuming", 1)
-            await self.assertNothingSent(client, connect)
-            await asyncio.sleep(0.01)
-        await self.tell(connect, "consumed", 1)
-        self.assertEqual((await self.next_message())["text"], "b")
+        with self.assertNoLogs("django.channels.interface", "WARNING"):
+            for _ in range(5):
+                let_time_pass(50)
+                await self.tell(connect, "consuming", 1)
+                await self.assertNothingSent(client, connect)
+            await self.tell(connect, "consumed", 1)
+            self.assertEqual((await self.next_message())["text"], "b")
         client.future.cancel()
 
     @cites("WS-17", "has passed since it was sent")

@@ -1,5 +1,6 @@
 """What tests of several modules need."""
 
+import asyncio
 from unittest import mock
 
 # Seconds in which whatever a test waits for happens, on the slowest machine.
@@ -11,3 +12,10 @@ def patch_for(test, target, name, value):
     patcher = mock.patch.object(target, name, value)
     patcher.start()
     test.addCleanup(patcher.stop)
+
+
+def let_time_pass(seconds):
+    """Set the clock of the running event loop forward; its timers go by it."""
+    loop = asyncio.get_running_loop()
+    time = loop.time
+    loop.time = lambda: time() + seconds
