@@ -51,6 +51,14 @@ class ConsumingTests(ClientTestCase):
 
         self.assertEqual(self.consume(consumer, n=1), 2)
 
+    def test_content_that_is_no_dict_is_refused(self):
+        for client in Client(), WSClient():
+            for content in "b", [], 0:
+                msg = f"must be a dict, not {content!r} of type "
+                with self.subTest(client=client, content=content):
+                    with self.assertRaisesMessage(TypeError, msg):
+                        client.send("a", content)
+
     async def test_a_coroutine_function_is_awaited(self):
         async def consumer(message):
             await message.reply_channel.asend({"n": 1})

@@ -19,7 +19,7 @@ APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
 ]
-FILES = ["consumers.py", "live_tests.py", "routing.py", "tests.py"]
+FILES = ["consumers.py", "routing.py", "test_live.py", "tests.py"]
 
 
 @override_settings(
@@ -67,5 +67,5 @@ class TestingPageTests(SimpleTestCase):
 
     @unittest.skipUnless(find_spec("websockets"), "websockets is not installed.")
     def test_the_example_of_a_live_server_passes(self):
-        result = self.run_tests("live_tests")
+        result = self.run_tests("test_live")
         self.assertEqual((result.testsRun, result.skipped), (1, []))

@@ -17,6 +17,18 @@ from .workers import ClientWorker
 REPLY_CHANNELS = "test.client.reply?"
 
 
+def copy_content(content):
+    """Return a deep copy of a dict, {} for None; raise TypeError for all else."""
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise TypeError(
+            f"The content of a message must be a dict, not {content!r} of type "
+            f"{type(content).__name__}."
+        )
+    return copy.deepcopy(content)
+
+
 class Client:
     """
     Sends messages to channels and has consumers run for them, as workers do.
@@ -47,7 +59,7 @@ class Client:
 
     def send(self, to, content=None):
         """Send a dict to a channel, with this client's reply channel."""
-        content = copy.deepcopy(content or {})
+        content = copy_content(content)
         content.setdefault("reply_channel", self.reply_channel)
         self.channel_layer.send(to, content)
 

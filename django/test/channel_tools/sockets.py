@@ -5,7 +5,6 @@ In: calls of tests. Out: messages as an interface server sends them, see
 specs/protocols/websocket.rst and http.rst.
 """
 
-import copy
 import json as json_module
 import warnings
 
@@ -13,7 +12,7 @@ from django.channels.interface.turns import CONSUMED, CONSUMING, ORDERED
 from django.http import SimpleCookie
 from django.test.client import ClientMixin
 
-from .clients import Client
+from .clients import Client, copy_content
 
 # What the first message of a connection has besides what the client sets.
 FIRST_MESSAGES = {
@@ -152,7 +151,7 @@ class WSClient(ClientMixin, Client):
         return await self.aconsume(channel, fail_on_none, check_accept)
 
     def _get_content(self, to, content, text, path):
-        content = copy.deepcopy(content or {})
+        content = copy_content(content)
         path, _, query = content.get("path", path).partition("?")
         content["path"] = path
         if to in FIRST_MESSAGES:
