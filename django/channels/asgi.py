@@ -19,7 +19,7 @@ from django.channels.interface.application import (
     get_bus_application,
     serve_lifespan,
 )
-from django.channels.interface.dispatch import LaneDispatcher
+from django.channels.interface.lanes import LaneDispatcher
 from django.channels.layers import (
     DEFAULT_CHANNEL_LAYER,
     ChannelLayerManager,

@@ -9,7 +9,7 @@ from asgiref.sync import markcoroutinefunction, sync_to_async
 
 from django.channels import Channel, route, signals
 from django.channels.exceptions import ConsumeLater, DenyConnection
-from django.channels.interface.dispatch import LaneDispatcher
+from django.channels.interface.lanes import LaneDispatcher
 from django.channels.worker import Worker, WorkerGroup
 from django.channels.worker import coroutines as coroutines_module
 from django.channels.worker import synccode

@@ -3,7 +3,8 @@ import threading
 from unittest import mock
 
 from django.channels.exceptions import ChannelFull
-from django.channels.interface.dispatch import SLICE, LaneDispatcher, finish
+from django.channels.interface.dispatch import finish
+from django.channels.interface.lanes import SLICE, LaneDispatcher
 from django.test import SimpleTestCase
 
 from .utils import TIMEOUT

@@ -2,7 +2,8 @@ import asyncio
 import math
 
 from django.channels.exceptions import ChannelFull
-from django.channels.interface.dispatch import LaneDispatcher, LayerDispatcher
+from django.channels.interface.dispatch import LayerDispatcher
+from django.channels.interface.lanes import LaneDispatcher
 from django.channels.interface.line import BATCH_LIMIT, LINE_LIMIT, Lines, Place
 from django.test import SimpleTestCase
 from django.test.channel_layers import cites

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from django.channels.interface import turns, websocket
 from django.channels.interface.application import Application
-from django.channels.interface.dispatch import LaneDispatcher
+from django.channels.interface.lanes import LaneDispatcher
 from django.test.channel_layers import cites
 
 from .connections import WebSocketClient

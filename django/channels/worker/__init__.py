@@ -2,10 +2,11 @@
 Workers: processes and threads that run consumers.
 
 worker.py takes messages, which prefetch.py fetches; consuming.py finds the consumer,
-and runs.py runs it; sender.py has what it sent leave. supervisor.py looks after
-processes of workers for the command, runworker.py.
+and runs.py runs it; sender.py has what it sent leave. group.py has several workers in
+one process, and supervisor.py looks after such processes for the command, runworker.py.
 """
 
-from .worker import Worker, WorkerGroup
+from .group import WorkerGroup
+from .worker import Worker
 
 __all__ = ["Worker", "WorkerGroup"]

@@ -1,7 +1,7 @@
 """
 How consumers run for the lanes of connections in the server's own process.
 
-In: messages of interface/dispatch.py, those of a lane one after the other. Out:
+In: messages of interface/lanes.py, those of a lane one after the other. Out:
 runs of their consumers.
 """
 
