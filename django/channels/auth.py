@@ -6,6 +6,7 @@ backends. Sockets of a user who is known are watched by revocation.py.
 """
 
 from contextlib import contextmanager
+from functools import partial
 
 from django.channels.decorating import decorator
 from django.channels.needs import CHANNEL_SESSION, HTTP_SESSION, USER
@@ -78,24 +79,27 @@ def _is_verified(session, user):
     )
 
 
-def _user_of(message, session):
+def _user_of(session, channel, reply_channel):
     """Return a session's user; close the socket of one whose login has ended."""
     user = get_user(session)
     if SESSION_KEY in session and not user.is_authenticated:
-        _end_later(message)
+        _end_later(channel, reply_channel)
     return user
 
 
-def _end_later(message):
+def _end_later(channel, reply_channel):
     """Close the socket of a message, unless it begins or ends with it."""
-    if message.channel.name in ("websocket.receive", "websocket.gap"):
-        end_socket(message)
+    if channel.name in ("websocket.receive", "websocket.gap"):
+        end_socket(reply_channel)
 
 
 def _set_user(message, session, ahead):
     if session is None or SESSION_KEY not in session:
         session = {}
-    message.user = SimpleLazyObject(lambda: _user_of(message, session))
+    # Without the message, which would keep itself by way of its user.
+    message.user = SimpleLazyObject(
+        partial(_user_of, session, message.channel, message.reply_channel)
+    )
     if ahead:
         message.user.is_authenticated
 
@@ -181,7 +185,7 @@ def _channel_and_http_session_user_from_http(message, ahead):
             _transfer(message)
         elif settings.SESSION_COOKIE_NAME in message.channel_session:
             transfer_user({}, message.channel_session)
-            _end_later(message)
+            _end_later(message.channel, message.reply_channel)
         with channel_session_user.around(message, ahead):
             yield
 

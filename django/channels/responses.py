@@ -24,6 +24,10 @@ CREDIT_SECONDS = 60
 LAST_RETRY_SECONDS = 0.02
 
 
+# What comes behind the last part.
+_END = object()
+
+
 class ResponseFlow:
     """Sends the messages of the response to one request."""
 
@@ -124,10 +128,10 @@ def iterate(response, flow=None):
     parts = aiter(response)
     try:
         while True:
-            try:
-                yield loop.run_until_complete(_next(parts, flow))
-            except StopAsyncIteration:
+            part = loop.run_until_complete(_next(parts, flow))
+            if part is _END:
                 return
+            yield part
     finally:
         if hasattr(parts, "aclose"):
             loop.run_until_complete(parts.aclose())
@@ -136,8 +140,8 @@ def iterate(response, flow=None):
 
 
 async def _next(parts, flow):
-    """Return the next part; stop waiting for it when the client goes away."""
-    part = asyncio.ensure_future(_as_coroutine(anext(parts)))
+    """Return the next part or _END; stop waiting when the client goes away."""
+    part = asyncio.ensure_future(_part_or_end(parts))
     tasks = [part]
     try:
         if flow is not None and flow.can_end:
@@ -153,7 +157,10 @@ async def _next(parts, flow):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # Else what one raised would keep it, and with it all that led here.
+        del part, tasks[:]
 
 
-async def _as_coroutine(awaitable):
-    return await awaitable
+async def _part_or_end(parts):
+    # An exception would keep itself by way of the event loop that raised it.
+    return await anext(parts, _END)

@@ -48,9 +48,9 @@ def watch_socket(message, user_id, session_key=None):
     layer.group_add(_user_groups(user_id)[0], message.reply_channel.name)
 
 
-def end_socket(message):
-    """Close the socket of a message."""
-    message.reply_channel.send({"close": CLOSE_CODE}, immediately=True)
+def end_socket(reply_channel):
+    """Close the socket of a reply channel, a Channel."""
+    reply_channel.send({"close": CLOSE_CODE}, immediately=True)
 
 
 def end_sockets(user):

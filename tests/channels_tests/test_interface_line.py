@@ -127,6 +127,24 @@ class LineTests(LineTestCase):
         self.assertIsInstance(results[2], ChannelFull)
         self.assertEqual([p.is_sent for p in places], [True, True, False])
 
+    async def test_all_leave_it_when_their_loop_ends(self):
+        begun = asyncio.Event()
+
+        async def stand_still(channel, messages):
+            begun.set()
+            await asyncio.Event().wait()
+
+        self.send_batch = stand_still
+        tasks = [self.enter(n)[1] for n in range(BATCH_LIMIT + 2)]
+        await begun.wait()
+        everything = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in everything:
+            # As asyncio.run() does.
+            task.cancel()
+        _, running = await asyncio.wait(everything, timeout=TIMEOUT)
+        self.assertEqual(running, set())
+        self.assertTrue(all(task.cancelled() for task in tasks))
+
     async def test_a_message_that_is_none_fails_alone(self):
         tasks = [self.enter(0)[1], self.enter(1, x=object())[1], self.enter(2)[1]]
         results = await asyncio.gather(*tasks, return_exceptions=True)

@@ -81,7 +81,8 @@ class MemoryChannelLayer(BaseChannelLayer):
         try:
             self._store.send(channel, message)
         except ChannelFull as error:
-            full[name] = error
+            # It is returned: with its traceback, it would keep all that led here.
+            full[name] = error.with_traceback(None)
             return error
 
     def receive(self, channels, block=False, timeout=None):

@@ -28,18 +28,21 @@ async def finish(coroutine):
     caller's next await.
     """
     task = asyncio.ensure_future(coroutine)
-    cancelled = None
+    cancelled = False
     while not task.done():
         try:
             await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is None:
+        except asyncio.CancelledError:
+            cancelled = True
+    try:
+        if cancelled and (task.cancelled() or task.exception() is None):
+            raise asyncio.CancelledError
+        if cancelled:
+            asyncio.current_task().cancel()
         return task.result()
-    if task.cancelled() or task.exception() is None:
-        raise cancelled
-    asyncio.current_task().cancel()
-    return task.result()
+    finally:
+        # Else what it raised would keep it, and with it all that led here.
+        del task
 
 
 class LayerDispatcher:

@@ -29,7 +29,8 @@ CREDIT_BATCH = 16
 # Seconds that an answer is expected which nobody waits for, if no limit says it.
 LEFTOVER_SECONDS = 60
 
-_LATE = object()
+# What comes beside replies: the client's side ended, or the time is over.
+_READ, _LATE = object(), object()
 
 logger = logging.getLogger("django.channels.interface")
 
@@ -51,7 +52,7 @@ class HttpConnection:
         self._body = RequestBody(
             self._layer, receive, self._limits["HTTP_BODY_BYTES"], self._progress
         )
-        # Replies; tasks that ended, of the client's side; and _LATE.
+        # Replies, _READ and _LATE.
         self._arrivals = Arrivals()
         # The task that reads what the client sends after the request.
         self._reader = None
@@ -143,7 +144,7 @@ class HttpConnection:
         """Read on: the rest of the body, or the news that the client is gone."""
         reading = self._forward() if self._body.has_more else self._receive()
         self._reader = asyncio.ensure_future(reading)
-        self._reader.add_done_callback(self._arrivals.put)
+        self._reader.add_done_callback(self._note_read)
         self._reader.add_done_callback(_retrieve)
 
     async def _forward(self):
@@ -154,7 +155,7 @@ class HttpConnection:
         reader, self._reader = self._reader, None
         if reader is None:
             return
-        reader.remove_done_callback(self._arrivals.put)
+        reader.remove_done_callback(self._note_read)
         reader.cancel()
         if self._body.has_more:
             # What it was sending comes before what says that nothing follows.
@@ -163,11 +164,15 @@ class HttpConnection:
                     await asyncio.wait([reader])
             await self._body.close()
 
-    def _read_on(self, reader):
+    def _note_read(self, reader):
+        self._arrivals.put(_READ)
+
+    def _read_on(self):
         """Act on what ended the reading of the client's side."""
-        if reader.cancelled():
+        # In no variable: what it raised would keep it, and with it the request.
+        if self._reader.cancelled():
             return
-        if reader.result()["type"] == "http.disconnect":
+        if self._reader.result()["type"] == "http.disconnect":
             raise ClientGone
         self._start_reader()
 
@@ -210,7 +215,7 @@ class HttpConnection:
             else:
                 await self._pass_on(item)
         elif item is not _LATE:
-            self._read_on(item)
+            self._read_on()
         elif not self._response.started:
             if self._body.is_awaited:
                 raise Refused(408, "Request body did not arrive in time.")

@@ -14,7 +14,7 @@ from collections import deque
 from itertools import islice
 
 from django.channels.backoff import FIRST_RETRY_SECONDS, Backoff
-from django.channels.exceptions import ChannelFull
+from django.channels.exceptions import ChannelFull, LayerUnavailable
 from django.channels.interface.dispatch import finish
 
 # Requests that wait at the most; more find no room at once.
@@ -65,6 +65,10 @@ class Place:
             self.ended = asyncio.get_running_loop().create_future()
             await self.ended
 
+    def forget(self):
+        """Forget an error, which else would keep the place, and what it is for."""
+        self.future = self.ended = self.reason = None
+
 
 class Line:
     """The messages of one event loop that go to one channel."""
@@ -102,6 +106,8 @@ class Line:
             elif place in self._places:
                 self._places.remove(place)
             raise
+        finally:
+            place.forget()
 
     async def _move(self):
         """Send what stands in the line until nothing does."""
@@ -116,6 +122,13 @@ class Line:
                 if self._places:
                     limit = RETRY_LIMIT
                     await asyncio.sleep(pauses.next())
+        except asyncio.CancelledError:
+            # As all tasks are when their loop ends: nobody else moves the rest.
+            while self._places:
+                self._places.popleft().end(
+                    LayerUnavailable(f"The server ends: {self._channel} is not read.")
+                )
+            raise
         finally:
             self._task = None
 
@@ -125,10 +138,11 @@ class Line:
         for place in places:
             place.is_moving = True
         messages = [(place.lane, place.message) for place in places]
-        try:
-            results = await self._dispatcher.send_batch(self._channel, messages)
-        except Exception as error:
-            results = [error] * len(places)
+        return self._settle(places, await self._try_to_send(messages))
+
+    def _settle(self, places, results):
+        """Tell the first ones what came of it; return whether all had room."""
+        # Not where it is awaited: an error would keep itself, and them.
         if None in results:
             self._moved = self._now()
         refused = []
@@ -145,6 +159,13 @@ class Line:
                 place.end(error)
         self._places.extendleft(reversed(refused))
         return not refused
+
+    async def _try_to_send(self, messages):
+        """Return None or the error of each."""
+        try:
+            return await self._dispatcher.send_batch(self._channel, messages)
+        except Exception as error:
+            return [error] * len(messages)
 
     def _expire(self):
         """Give up the first ones if the channel is full for too long."""

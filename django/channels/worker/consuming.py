@@ -78,6 +78,9 @@ class Consuming:
         """Have a message come to a channel again, with what ``outbox`` sends."""
         outbox.add(self.channel_layer, channel, content)
 
+    def note_failure(self, error):
+        """Do nothing about what a consumer raised: it is logged."""
+
     def _begin_coroutine(self, run):
         if self.prefetch is not None:
             channel = run.message.channel.name

@@ -41,7 +41,6 @@ class Run:
         "retries",
         "comes_again",
         "result",
-        "error",
     )
 
     def __init__(self, worker, message, consumer, kwargs, retries):
@@ -52,8 +51,8 @@ class Run:
         self.retries = retries
         # Whether the message is consumed again, later.
         self.comes_again = False
-        # What the consumer returned, or raised and was logged: tests want to know.
-        self.result = self.error = None
+        # What the consumer returned: tests want to know.
+        self.result = None
 
     @property
     def is_async(self):
@@ -194,7 +193,7 @@ class Run:
         return outbox, RETRY_DELAY_SECONDS
 
     def _fail(self, error):
-        self.error = error
+        self.worker.note_failure(error)
         logger.error(
             "Error processing message on %s with consumer %s:",
             self.message.channel,

@@ -78,18 +78,19 @@ class ClientWorker(Worker):
     @property
     def has_failed(self):
         """Whether something was raised before the consumer ran, or by it."""
-        return self._get_error() is not None
+        return self._error is not None
 
     def get_result(self):
         """Return what the consumer returned, or raise what it raised."""
         if self.has_failed:
-            raise self._get_error()
+            raise self._error
         return self.last_run.result
 
-    def _get_error(self):
-        return self._error or (self.last_run and self.last_run.error)
+    def note_failure(self, error):
+        self._error = error
 
     def _find(self, channel, content):
+        self._error = None
         self.last_run = super()._find(channel, content)
         return self.last_run
 
