@@ -10,12 +10,12 @@ import threading
 
 from django.channels.exceptions import InvalidChannelLayerError
 from django.channels.freezing import freeze_start
+from django.channels.importing import import_named
 from django.channels.routing import Router
 from django.channels.signals import layer_gap
 from django.conf import settings
 from django.core.signals import setting_changed
 from django.utils.functional import cached_property
-from django.utils.module_loading import import_string
 
 DEFAULT_CHANNEL_LAYER = "default"
 
@@ -207,12 +207,8 @@ class ChannelLayerManager:
                 f"BACKEND of CHANNEL_LAYERS[{alias!r}] must be the dotted path of a "
                 f"class, not {_describe(backend)}."
             )
-        try:
-            return import_string(backend)
-        except (ImportError, AttributeError) as error:
-            raise InvalidChannelLayerError(
-                f"Cannot import BACKEND {backend!r} specified for {alias}: {error}"
-            ) from error
+        what = f"BACKEND {backend!r} specified for {alias}"
+        return import_named(backend, what, InvalidChannelLayerError)
 
 
 # What stands in the settings may hold passwords and keys: no error shows it.

@@ -7,6 +7,7 @@ In: messages, from the worker. Out: a consumer and its keyword arguments.
 from django.channels.defaults import connect_consumer, deny_consumer, null_consumer
 from django.channels.exceptions import InvalidRoutingError
 from django.channels.filters import Filters, kwargs_of
+from django.channels.importing import import_named
 from django.channels.names import queue_of, validate_receivable
 from django.channels.paths import (
     PathRoute,
@@ -18,7 +19,7 @@ from django.channels.paths import (
     reverse,
     reverse_lazy,
 )
-from django.channels.targets import consumer_for, import_named, resolve_consumer
+from django.channels.targets import consumer_for, resolve_consumer
 from django.utils.functional import cached_property
 
 __all__ = [
@@ -183,7 +184,9 @@ def resolve_routing(routing):
     path of either. Raise InvalidRoutingError if it is none of them.
     """
     if isinstance(routing, str):
-        routing = import_named("channel routing", routing)
+        routing = import_named(
+            routing, f"channel routing {routing!r}", InvalidRoutingError
+        )
     if isinstance(routing, dict):
         return [Route(channel, consumer) for channel, consumer in routing.items()]
     if not isinstance(routing, (list, tuple)):

@@ -7,40 +7,12 @@ channel.
 
 from contextlib import ExitStack
 from functools import update_wrapper
-from importlib.util import find_spec
-from types import ModuleType
 
 from asgiref.sync import iscoroutinefunction
 
 from django.channels.exceptions import InvalidRoutingError
+from django.channels.importing import import_named
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
-from django.utils.module_loading import import_string
-
-_MODULE_TEXT = "this is a module; add a dot and the name of what is meant in it."
-
-
-def import_named(what, path):
-    """
-    Return what a dotted path leads to: something in a module, of the kind ``what``.
-
-    Raise InvalidRoutingError, also for a module.
-    """
-    try:
-        found = import_string(path)
-    except (ImportError, AttributeError) as error:
-        reason = _MODULE_TEXT if _is_module(path) else error
-        raise InvalidRoutingError(f"Cannot import {what} {path!r}: {reason}") from error
-    if isinstance(found, ModuleType):
-        raise InvalidRoutingError(f"Cannot import {what} {path!r}: {_MODULE_TEXT}")
-    return found
-
-
-def _is_module(path):
-    try:
-        return find_spec(path) is not None
-    except (ImportError, ValueError):
-        # What is in front of the last dot is no package, or the path is no path.
-        return False
 
 
 def resolve_consumer(consumer):
@@ -50,7 +22,7 @@ def resolve_consumer(consumer):
     Raise InvalidRoutingError if it cannot be imported or called.
     """
     if isinstance(consumer, str):
-        consumer = import_named("consumer", consumer)
+        consumer = import_named(consumer, f"consumer {consumer!r}", InvalidRoutingError)
     if not callable(consumer):
         raise InvalidRoutingError(f"The consumer {consumer!r} is not callable.")
     return consumer

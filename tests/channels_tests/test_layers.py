@@ -88,11 +88,18 @@ class ManagerTests(SimpleTestCase):
             self.assertInvalid("must be the dotted path of a class, not of type int.")
 
     def test_an_unimportable_backend_is_named(self):
-        for backend in ("no.such.Layer", "django.channels.backends.memory.No", "x"):
+        for backend, reason in (
+            ("no.such.Layer", "No module named 'no'"),
+            ("django.channels.backends.memory.No", 'does not define a "No"'),
+            ("x", "x doesn't look like a module path"),
+            (".layers.Layer", "a path cannot begin with a dot here."),
+            ("django.channels.backends.memory", "this is a module; add a dot and"),
+        ):
             with self.settings_with(BACKEND=backend):
                 self.assertInvalid(
-                    f"Cannot import BACKEND {backend!r} specified for default"
+                    f"Cannot import BACKEND {backend!r} specified for default: "
                 )
+                self.assertInvalid(reason)
 
     def test_a_bad_option_is_named_with_what_is_allowed(self):
         with self.settings_with(CONFIG={"no_such_option": 1}):

@@ -169,6 +169,7 @@ class RoutingTests(SimpleTestCase):
         for routing, msg in (
             ("no.such.routing", "Cannot import channel routing 'no.such.routing'"),
             ("no", "no doesn't look like a module path"),
+            (".routing", "a path cannot begin with a dot here."),
             # One module is loaded, the other is not.
             (__name__, f"Cannot import channel routing {__name__!r}: this is a module"),
             ("django.contrib.redirects.apps", "this is a module; add a dot and the "),
