@@ -9,7 +9,7 @@ import json
 import socket
 import struct
 import sys
-from http.client import HTTPConnection
+from http.client import HTTPConnection, IncompleteRead
 from importlib.util import find_spec
 from unittest import skipUnless
 
@@ -94,8 +94,17 @@ def endless(request):
     return StreamingHttpResponse(parts())
 
 
+def broken(request):
+    def parts():
+        yield b"half"
+        raise ValueError("The other half is missing.")
+
+    return StreamingHttpResponse(parts())
+
+
 urlpatterns = [
     path("tell", tell),
+    path("broken", broken),
     path("delegate", delegate),
     path("upload", upload),
     path("endless", endless),
@@ -181,6 +190,16 @@ class BusTestCase(RunserverTestCase):
         finally:
             connection.close()
 
+    def assertBreaksOff(self, server):
+        """A response whose view failed in the middle does not look complete."""
+        connection = HTTPConnection(server.host, server.port, timeout=TIMEOUT)
+        self.addCleanup(connection.close)
+        connection.request("GET", "/broken")
+        response = connection.getresponse()
+        self.assertEqual(response.status, 200)
+        with self.assertRaisesMessage(IncompleteRead, "4 bytes read"):
+            response.read()
+
     def leave_within_a_response(self, server, path="/endless"):
         """Reset the connection when something of the response has come."""
         head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -256,6 +275,22 @@ class AsgiTests(BusTestCase):
                 )
                 self.assertEqual(self.upload(server)[0], 200)
         self.assertQuiet(worker)
+
+
+@skipUnless(find_spec("uvicorn"), "uvicorn is not installed.")
+@skipUnless(find_spec("gunicorn"), "gunicorn is not installed.")
+class BrokenTests(BusTestCase):
+    def test_a_response_that_broke_off_does_not_look_complete(self):
+        worker = self.work()
+        for serve, application in (
+            (self.uvicorn, "mysite.asgi:channel_layer"),
+            (self.gunicorn, "mysite.bus"),
+        ):
+            with self.subTest(server=serve.__name__):
+                server = serve(application)
+                self.assertBreaksOff(server)
+                server.process.wait_for_line("The response broke off")
+        worker.wait_for_line("ValueError: The other half is missing.", 2)
 
 
 @skipUnless(find_spec("gunicorn"), "gunicorn is not installed.")

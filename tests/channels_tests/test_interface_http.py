@@ -341,6 +341,20 @@ class ResponseTests(HttpTestCase):
         self.assertIs((await self.next_message(name))["closed"], True)
         self.assertNothingLeft()
 
+    @cites("HTTP-16", "must not end the response as if it were complete")
+    async def test_a_response_that_broke_off_is_left_incomplete(self):
+        with self.assertLogs("django.channels.interface", "ERROR") as logs:
+            client = await self.answer(
+                {"status": 200, "content": b"half", "more_content": True},
+                {"status": 500, "content": b"Internal Server Error"},
+            )
+            self.assertEqual((await client.get())["status"], 200)
+            part = await client.get()
+            self.assertEqual((part["body"], part["more_body"]), (b"half", True))
+            await client.ended()
+        self.assertIn("The response broke off", logs.output[0])
+        self.assertNothingLeft()
+
     @cites("HTTP-8", "answers with status 500 if nothing was sent yet")
     async def test_a_response_that_is_none_becomes_a_500(self):
         for reply, error in (

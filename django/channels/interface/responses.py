@@ -52,7 +52,8 @@ class ResponseWriter:
         """
         Answer with an error of the interface's own.
 
-        Once a response has begun, all that can be done is to end it here.
+        Once a response has begun, all that can be done is to leave it incomplete:
+        servers close the connection then, so that the client knows.
         """
         if not self.started:
             body = f"{reason}\n".encode()
@@ -86,6 +87,11 @@ def check_reply(reply, is_first):
         )
     if is_first:
         _check_status(reply.get("status"))
+    elif "status" in reply:
+        raise ValueError(
+            f"The response broke off: what followed has a status of its own, "
+            f"{reply['status']!r}."
+        )
     if reply.get("credit_channel") is not None:
         _check_channel(reply["credit_channel"])
     for key, allowed in _TYPES.items():
