@@ -8,6 +8,7 @@ Out: one ChannelLayerWrapper per alias and process, around the backend.
 import inspect
 import threading
 
+from django.channels.backends.base import BaseChannelLayer
 from django.channels.exceptions import InvalidChannelLayerError
 from django.channels.freezing import freeze_start
 from django.channels.importing import import_named
@@ -208,7 +209,14 @@ class ChannelLayerManager:
                 f"class, not {_describe(backend)}."
             )
         what = f"BACKEND {backend!r} specified for {alias}"
-        return import_named(backend, what, InvalidChannelLayerError)
+        backend_class = import_named(backend, what, InvalidChannelLayerError)
+        is_class = isinstance(backend_class, type)
+        if not is_class or not issubclass(backend_class, BaseChannelLayer):
+            raise InvalidChannelLayerError(
+                f"{what} is not a channel layer: it must be a class that derives from "
+                "BaseChannelLayer."
+            )
+        return backend_class
 
 
 # What stands in the settings may hold passwords and keys: no error shows it.

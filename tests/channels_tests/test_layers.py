@@ -101,6 +101,14 @@ class ManagerTests(SimpleTestCase):
                 )
                 self.assertInvalid(reason)
 
+    def test_a_backend_that_is_no_layer_is_named(self):
+        for backend in ("django.http.HttpResponse", "django.urls.path"):
+            with self.settings_with(BACKEND=backend):
+                self.assertInvalid(
+                    f"BACKEND {backend!r} specified for default is not a channel "
+                    "layer: it must be a class that derives from BaseChannelLayer."
+                )
+
     def test_a_bad_option_is_named_with_what_is_allowed(self):
         with self.settings_with(CONFIG={"no_such_option": 1}):
             self.assertInvalid(

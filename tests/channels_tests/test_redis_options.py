@@ -21,6 +21,7 @@ class HostTests(SimpleTestCase):
     def test_every_form_of_a_server(self):
         for host, name in (
             ("redis://example.com:1/2", "example.com:1"),
+            ("redis://example.com:1/", "example.com:1"),
             ("redis://me:secret@example.com", "example.com:6379"),
             ("rediss://example.com:1?ssl_cert_reqs=none", "example.com:1"),
             ("unix:///run/redis.sock?db=1", "/run/redis.sock"),
@@ -87,6 +88,9 @@ class HostTests(SimpleTestCase):
             7,
             ["localhost:6379"],
             ["http://localhost"],
+            ["redis://localhost:6379/cache"],
+            [{"address": "rediss://localhost/0x1"}],
+            {"cluster": ["redis://localhost/first"]},
             [("localhost",)],
             [("localhost", 1, 2)],
             [7],

@@ -117,9 +117,10 @@ class WorkersTestCase(SimpleTestCase):
             **variables,
         }
 
-    def start(self, *args):
+    def start(self, *args, **variables):
         """Return a process of runworker, once its workers are ready."""
-        process = manage(self.directory, "runworker", *args, env=self.environ())
+        environ = self.environ(**variables)
+        process = manage(self.directory, "runworker", *args, env=environ)
         self.addCleanup(process.kill)
         process.wait_for_line("Running worker against channel layer default")
         return process

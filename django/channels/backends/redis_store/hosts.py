@@ -6,6 +6,7 @@ each shard. A queue belongs to one shard, see shards.py; most sites have one.
 """
 
 import re
+from urllib.parse import unquote, urlsplit
 
 from django.channels.exceptions import InvalidChannelLayerError
 
@@ -77,10 +78,20 @@ def _masked(value):
     return repr(value)
 
 
+def _check_database(address):
+    """Raise ValueError for a URL whose path is no number: redis-py would take 0."""
+    url = urlsplit(address)
+    name = unquote(url.path).replace("/", "")
+    if url.scheme != "unix" and name and not name.isdecimal():
+        raise ValueError(f"the database must be a number, not {name!r}")
+
+
 def _make_pool(address, given, shown):
     from .servers import make_pool
 
     try:
+        if address is not None:
+            _check_database(address)
         pool = make_pool(address, given)
         # What does not fit shows when a connection is made, before it connects.
         pool.make_connection()

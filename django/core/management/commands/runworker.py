@@ -3,6 +3,7 @@ import threading
 
 from django.channels.commands import add_layer_argument, get_spanning_layer
 from django.channels.worker import Worker, runworker, workerprocess
+from django.channels.worker.notifying import notify_ready
 from django.core.management.base import BaseCommand, CommandError
 
 # Seconds that running consumers have to finish when the command is stopped.
@@ -124,6 +125,7 @@ class Command(BaseCommand):
     def tell_ready(self):
         layer = get_spanning_layer(self.options["layer"])
         self.stdout.write(f"Running worker against channel layer {layer}.")
+        notify_ready()
 
     def check_end(self, done):
         if not done:
