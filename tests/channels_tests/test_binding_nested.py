@@ -126,6 +126,48 @@ class InheritanceTests(BindingTests, TestCase):
         self.assertEqual(sorted(self.streams("b")), ended)
 
 
+class DatabasesTests(BindingTests, TransactionTestCase):
+    databases = {"default", "other"}
+    available_apps = ["channels_tests"]
+
+    def test_a_change_waits_for_the_commit_of_its_own_database(self):
+        with transaction.atomic(using="other"):
+            with transaction.atomic():
+                note = Note(room="a", text="one")
+                note.save(using="other")
+            self.assertEqual(self.heard("a"), [])
+        self.assertEqual(self.actions("a"), [(CREATE, "one")])
+
+    def test_the_groups_before_are_those_of_the_same_database(self):
+        note = Note.objects.create(pk=1, room="a", text="one")
+        Note.objects.using("other").create(pk=1, room="b", text="one")
+        self.heard("a"), self.heard("b")
+        note.text = "two"
+        note.save(using="other")
+        self.assertEqual(self.actions("a"), [(CREATE, "two")])
+        self.assertEqual(self.actions("b"), [(DELETE, "one")])
+        with transaction.atomic(using="other"):
+            Note.objects.using("other").get().delete()
+            NoteBinding.announce(note, using="other")
+            self.assertEqual(self.heard("a"), [])
+        self.assertEqual(self.actions("a"), [(DELETE, "two"), (UPDATE, "two")])
+
+
+class DeferredTests(BindingTests, TestCase):
+    def test_fields_that_are_not_loaded_are_sent_all_the_same(self):
+        Note.objects.create(room="a", text="one", count=3)
+        with self.committing():
+            note = Note.objects.only("text").get()
+            note.text = "two"
+            note.save()
+        (frame,) = self.heard("a")
+        data = {"room": "a", "text": "two", "count": 3}
+        self.assertEqual(frame["payload"]["data"], data)
+        with self.committing():
+            Note.objects.defer("room").get().delete()
+        self.assertEqual(self.actions("a"), [(DELETE, "two")])
+
+
 class ConsumerTests(BindingTests, TransactionTestCase):
     """A change stands once it is committed, whatever becomes of the consumer."""
 

@@ -5,6 +5,7 @@ from unittest import mock
 
 from django.channels.exceptions import LayerUnavailable
 from django.channels.outbox import Outbox
+from django.channels.signals import messages_dropped
 from django.channels.worker import outgoing as outgoing_module
 from django.channels.worker import patience
 from django.channels.worker import sender as sender_module
@@ -170,6 +171,28 @@ class SenderTests(SimpleTestCase):
         for _ in range(3):
             self.assertTrue(looked.acquire(timeout=TIMEOUT))
         self.assertGreaterEqual(min(seconds), 0.01)
+
+    def test_receivers_of_signals_leave_its_thread_no_connection(self):
+        connections, closed = mock.Mock(), []
+        connections.close_all = lambda: closed.append(threading.current_thread())
+        patch_for(self, sender_module, "connections", connections)
+        patch_for(
+            self,
+            self.layer.channel_layer,
+            "send_batch",
+            mock.Mock(side_effect=LayerUnavailable),
+        )
+        noted = []
+
+        def note(**kwargs):
+            noted.append(threading.current_thread())
+
+        messages_dropped.connect(note)
+        self.addCleanup(messages_dropped.disconnect, note)
+        with self.assertLogs("django.channels.worker", "ERROR"):
+            self.sender.send(self.outbox("wide"))
+            self.assertIs(self.sender.stop(TIMEOUT), True)
+        self.assertEqual(closed, noted)
 
     def test_messages_to_groups_keep_their_place(self):
         for name in ("wide.a", "wide.b"):

@@ -13,6 +13,7 @@ import time
 from collections import deque
 
 from django.channels.worker.patience import PatientSender
+from django.db import Error, connections
 
 # Seconds that messages wait for those of the next consumers, if these are short, and
 # after which the sender's own thread sends what no worker did.
@@ -190,6 +191,7 @@ class Sender:
                 self._looks_at = 0
                 self._changed.notify_all()
             self._work_guarded(*work)
+            _close_connections()
             with self._changed:
                 self._is_busy = False
 
@@ -252,6 +254,14 @@ class Sender:
             logger.exception("Dropped messages of consumers.")
         finally:
             _settle([item for item in items if isinstance(item, asyncio.Future)])
+
+
+def _close_connections():
+    """Close what receivers of messages_dropped opened: only workers keep some."""
+    try:
+        connections.close_all()
+    except Error:
+        logger.exception("Cannot close a connection to a database:")
 
 
 def _settle(futures):
