@@ -6,7 +6,9 @@ import signal
 from collections import Counter
 
 from django.test import tag
+from django.utils.module_loading import import_string
 
+from .layers import make_layer
 from .processes import PATIENCE_SECONDS
 from .services.waiting import wait_for
 from .sites import IPC, Redis, SiteTestCase, connect
@@ -162,8 +164,16 @@ class OrderTests:
                 self.assertEqual((running.pop(path), seen[path]), (pid, order))
         self.assertEqual(set(seen.values()), {FRAMES + 2})
         lost = sum(FRAMES + 3 - count for count in begun.values())
-        # What a worker had fetched and not begun is not lost with it.
-        self.assertLessEqual(lost, KILLS * THREADS)
+        # What a worker had fetched and not begun is not lost with it. What expires
+        # until another one has started, on a slow machine, is counted by the layer.
+        expired = self.statistics()["expired_count"]
+        self.assertLessEqual(lost, KILLS * THREADS + expired)
+
+    def statistics(self):
+        layer_class = import_string(self.layer["BACKEND"])
+        layer = make_layer(layer_class=layer_class, **self.layer["CONFIG"])
+        self.addCleanup(layer.close)
+        return layer.statistics()
 
 
 @tag("slow")

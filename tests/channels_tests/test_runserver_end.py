@@ -16,6 +16,13 @@ ATTEMPTS = 3
 
 
 class EndTests(RunserverTestCase):
+    def serve(self, *args, **options):
+        """Return a Server, having noted how long it took to start."""
+        begun = time.monotonic()
+        server = super().serve(*args, **options)
+        self.start_seconds = time.monotonic() - begun
+        return server
+
     def serve_sockets(self, *args, count=3):
         """Return a server, and sockets that are open on it."""
         server = self.serve(*args)
@@ -31,11 +38,18 @@ class EndTests(RunserverTestCase):
             client.recv(timeout=30)
 
     def assertInTime(self, end):
-        """Check that ``end()``, which returns seconds, is quick enough."""
-        seconds = [end()]
-        while seconds[-1] >= CTRL_C_SECONDS and len(seconds) < ATTEMPTS:
-            seconds.append(end())
-        self.assertLess(min(seconds), CTRL_C_SECONDS)
+        """
+        Check that ``end()``, which returns seconds, is quick enough.
+
+        On a machine on which the start takes longer, the end may take as long.
+        """
+        too_long = []
+        while len(too_long) < ATTEMPTS:
+            seconds = end()
+            if seconds < max(CTRL_C_SECONDS, self.start_seconds):
+                return
+            too_long.append((seconds, self.start_seconds))
+        self.fail(f"Ends, and the starts before them, took seconds: {too_long}.")
 
     def test_ctrl_c(self):
         """Ctrl-C ends it in time, with sockets closed and consumers run."""

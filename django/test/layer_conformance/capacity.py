@@ -194,9 +194,10 @@ class ExpiryTests(ConformanceBase):
     def test_an_expired_message_frees_capacity(self, layer):
         for name in ("a", "a?b", "a!b"):
             with self.subTest(name=name):
-                self.assertEqual(self.fill(layer, name), 2)
-                self.pass_time(layer.layer, EXPIRY)
-                self.assertEqual(self.fill(layer, name), 2)
+                for _ in range(2):
+                    count = self.in_time(layer, lambda: self.fill(layer, name))
+                    self.assertEqual(count, 2)
+                    self.pass_time(layer.layer, EXPIRY)
 
     @cites("CL-36", "No change of the system's clock")
     @both_forms(alone=True, expiry=3600)

@@ -86,17 +86,16 @@ class StatisticsTests(ConformanceBase):
     @cites("CL-45", "A refused send counts in channel_full_count only")
     @both_forms("statistics", alone=True, capacity=1, expiry=EXPIRY)
     def test_expired_messages_are_counted(self, layer):
+        taken = 0
         for _ in range(2):
-            layer.send("a", {})
-            with self.assertRaisesMessage(layer.ChannelFull, "a"):
-                layer.send("a", {})
+            taken += self.fill(layer, "a")
             self.pass_time(layer.layer, EXPIRY)
         for channel in ("a", None):
             self.assertCounts(
                 layer,
                 channel,
-                messages_count=2,
-                expired_count=2,
+                messages_count=taken,
+                expired_count=taken,
                 messages_pending=0,
                 channel_full_count=2,
             )

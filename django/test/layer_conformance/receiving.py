@@ -129,8 +129,12 @@ class ReceivingTests(ConformanceBase):
     def test_what_is_put_back_outlasts_expired_messages(self, layer):
         for name, key in (("a", "a"), ("a?b", "a?b"), ("a!b", "a!")):
             with self.subTest(name=name):
-                layer.send_batch([(name, {"n": n}) for n in range(3)])
-                pairs = layer.receive_batch([key], 1)
+
+                def send_and_receive():
+                    layer.send_batch([(name, {"n": n}) for n in range(3)])
+                    return layer.receive_batch([key], 1)
+
+                pairs = self.in_time(layer, send_and_receive)
                 self.pass_time(layer.layer, EXPIRY)
                 layer.put_back(pairs)
                 self.assertEqual(layer.receive_batch([key], 3), pairs)
