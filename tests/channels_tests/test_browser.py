@@ -55,6 +55,12 @@ class ChatPage:
         self.window.find("#say button").click()
 
 
+# Whether the page has a socket that is open, and that the test did not change.
+IS_ANOTHER_SOCKET = """
+return socket.readyState === WebSocket.OPEN && !Object.hasOwn(socket, "send");
+"""
+
+
 class BlankPage(BaseHTTPRequestHandler):
     """A page of a site that is not the chat's."""
 
@@ -161,6 +167,22 @@ class BrowserTests(ExampleBrowserTestCase):
         two.say("Grace", "after")
         for page in one, two:
             page.wait_for_posts(["before", "after"])
+
+    def test_a_text_that_is_lost_stays_in_its_field(self):
+        """It can be sent once more, and goes when it is shown as a post."""
+        page = self.enter("lost")
+        window = page.window
+        window.driver.execute_script("socket.send = () => {}")
+        page.say("Ada", "anybody?")
+        window.driver.execute_script("socket.close()")
+        window.wait_for(lambda: window.driver.execute_script(IS_ANOTHER_SOCKET))
+        page.wait_for_posts([])
+        field = window.find("[name=text]")
+        self.assertEqual(field.get_property("value"), "anybody?")
+        window.wait_for(window.find("#say button").is_enabled)
+        window.find("#say button").click()
+        page.wait_for_posts(["anybody?"])
+        window.wait_for(lambda: field.get_property("value") == "")
 
     def test_devices(self):
         """On every device all fits, and the latest post is in sight."""

@@ -91,9 +91,16 @@ class RoomsBrowserTests(ExampleBrowserTestCase):
         ada.wait_for_log("Cellar", "ada joined")
         self.process.kill()
         ada.window.wait_for_texts("#status", ["Reconnecting"])
+        ada.say("Cellar", "Still there.")
+        ada.window.wait_for_texts(
+            "#error", ["Not connected: try again when this page is live."]
+        )
         self.start(self.server.port)
         ada.wait_until_live()
         ada.wait_for_log("Cellar", "ada joined", "ada joined")
-        ada.say("Cellar", "Still there.")
+        # What could not be said is where it was typed.
+        ada.window.find("section[data-title=Cellar] form button").click()
         ada.wait_for_log("Cellar", "ada joined", "ada joined", "ada: Still there.")
+        field = ada.window.find("section[data-title=Cellar] input")
+        ada.window.wait_for(lambda: field.get_property("value") == "")
         self.assertQuiet()

@@ -138,3 +138,19 @@ class ThumbnailsBrowserTests(WithBrowser, ThumbnailsTestCase):
             return [...document.images].map((image) => image.naturalWidth);
         """
         window.wait_for(lambda: window.driver.execute_script(script) == WIDTHS)
+
+    def test_a_page_that_was_cut_off_says_so_and_goes_on(self):
+        picture = self.directory / "picture.png"
+        picture.write_bytes(self.draw().read())
+        window = self.browser.open(f"http://127.0.0.1:{self.server.port}/")
+        window.find("[name=image]").send_keys(str(picture))
+        window.find("button").click()
+        window.wait_for_texts("#status", ["Waiting"])
+        self.process.kill()
+        window.wait_for_texts("#status", ["Reconnecting"])
+        cls = type(self)
+        cls.process, cls.server = serve_chat(self.directory, self.server.port)
+        cls.addClassCleanup(cls.process.kill)
+        window.wait_for_texts("#status", ["Waiting"])
+        self.run_program()
+        window.wait_for_texts("#status", ["3 of 3"])

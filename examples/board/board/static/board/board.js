@@ -8,11 +8,23 @@ const RETRY_DELAY = 1000;
 
 // What each task is, as the server said it last.
 const tasks = new Map();
+// The title of a new task that the server has not shown yet.
+let asked = null;
 let socket;
 
 function send(payload) {
+  if (socket.readyState !== WebSocket.OPEN) {
+    refuse("Not connected: that was not saved.");
+    return;
+  }
   error.textContent = "";
   socket.send(JSON.stringify({ stream: "tasks", payload }));
+}
+
+function refuse(reason) {
+  error.textContent = reason;
+  document.activeElement.blur();
+  [...tasks.keys()].forEach(show);
 }
 
 function show(pk) {
@@ -50,6 +62,13 @@ function take(pk) {
   document.getElementById(`task-${pk}`)?.remove();
 }
 
+function clearIfAdded(title) {
+  // What was lost on the way is still in the field, to be added once more.
+  if (title !== asked) return;
+  asked = null;
+  if (form.elements.title.value === title) form.reset();
+}
+
 function connect() {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   socket = new WebSocket(`${scheme}//${location.host}/stream/`);
@@ -62,6 +81,7 @@ function connect() {
     } else {
       tasks.set(pk, data);
       show(pk);
+      clearIfAdded(data.title);
     }
   }
 
@@ -72,9 +92,7 @@ function connect() {
       payload.tasks.filter((task) => !changed.has(task.pk)).forEach(apply);
       state.textContent = "Live";
     } else if (stream === "errors") {
-      error.textContent = payload.error;
-      document.activeElement.blur();
-      [...tasks.keys()].forEach(show);
+      refuse(payload.error);
     } else {
       changed.add(payload.pk);
       apply(payload);
@@ -88,9 +106,8 @@ function connect() {
 
 form?.addEventListener("submit", (event) => {
   event.preventDefault();
-  if (socket.readyState !== WebSocket.OPEN) return;
-  send({ action: "create", data: { title: form.elements.title.value } });
-  form.reset();
+  asked = form.elements.title.value;
+  send({ action: "create", data: { title: asked } });
 });
 
 connect();

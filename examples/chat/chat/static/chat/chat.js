@@ -78,12 +78,19 @@ function connect() {
     const data = JSON.parse(event.data);
     const atEnd = posts.scrollHeight - posts.scrollTop - posts.clientHeight < 80;
     (data.posts || []).forEach(show);
+    (data.posts || []).forEach(clearIfSaid);
     if (atEnd) posts.scrollTop = posts.scrollHeight;
     const errors = Object.values(data.errors || {}).flat();
     const error = document.getElementById("error");
     error.textContent = errors.map((item) => item.message).join(" ");
     error.hidden = !errors.length;
   };
+}
+
+function clearIfSaid(post) {
+  // What was lost on the way is still in the field, to be sent once more.
+  const isMine = post.name === nameInput.value.trim();
+  if (isMine && post.text === textInput.value.trim()) textInput.value = "";
 }
 
 function showState(state) {
@@ -104,7 +111,6 @@ form.addEventListener("submit", (event) => {
   if (socket.readyState !== WebSocket.OPEN) return;
   const said = { name: nameInput.value, text: textInput.value };
   socket.send(JSON.stringify(said));
-  textInput.value = "";
   textInput.focus();
 });
 

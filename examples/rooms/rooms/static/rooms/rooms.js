@@ -11,8 +11,9 @@ const joined = new Set();
 let socket;
 
 function ask(command, room, text) {
-  error.textContent = "";
-  socket.send(JSON.stringify({ command, room, text }));
+  const isOpen = socket.readyState === WebSocket.OPEN;
+  error.textContent = isOpen ? "" : "Not connected: try again when this page is live.";
+  if (isOpen) socket.send(JSON.stringify({ command, room, text }));
 }
 
 function addRoom({ id, title }) {
@@ -28,7 +29,6 @@ function addRoom({ id, title }) {
   form.onsubmit = (event) => {
     event.preventDefault();
     ask("say", id, form.elements[0].value);
-    form.reset();
   };
   document.getElementById("rooms").append(part);
 }
@@ -49,6 +49,12 @@ function log(id, text, isEvent) {
   list.scrollTop = list.scrollHeight;
 }
 
+function clearIfSaid(id, text) {
+  // What was lost on the way is still in the field, to be said once more.
+  const form = parts.get(id).querySelector("form");
+  if (form.elements[0].value.trim() === text) form.reset();
+}
+
 function take(data) {
   if ("rooms" in data) {
     data.rooms.forEach(addRoom);
@@ -64,6 +70,7 @@ function take(data) {
     log(data.room, `${data.user} ${data.event}`, true);
   } else {
     log(data.room, `${data.user}: ${data.text}`, false);
+    if (data.user === user) clearIfSaid(data.room, data.text);
   }
 }
 

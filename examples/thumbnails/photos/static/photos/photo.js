@@ -34,7 +34,10 @@ function connect() {
     timer = setInterval(() => socket.send("again"), PATIENCE);
   }
 
-  socket.onopen = wait;
+  socket.onopen = () => {
+    wait();
+    state.textContent = "Waiting";
+  };
   socket.onmessage = (event) => {
     wait();
     done = show(JSON.parse(event.data));
@@ -42,7 +45,9 @@ function connect() {
   };
   socket.onclose = () => {
     clearInterval(timer);
-    if (!done) setTimeout(connect, DELAY);
+    if (done) return;
+    state.textContent = "Reconnecting";
+    setTimeout(connect, DELAY);
   };
 }
 
