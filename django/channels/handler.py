@@ -71,6 +71,7 @@ class AsgiHandler(BaseHandler):
             raise
         try:
             if not isinstance(response, LaterResponse):
+                self._release_outbox(response)
                 yield from self.encode_response(response, flow)
         finally:
             response.close()
@@ -115,6 +116,12 @@ class AsgiHandler(BaseHandler):
         if (outbox := current_outbox()) is not None:
             outbox.take()
         return super().process_exception_by_middleware(exception, request)
+
+    def _release_outbox(self, response):
+        """Have what the view sent not wait for a response of several messages."""
+        is_one = not response.streaming and len(response.content) <= self.chunk_size
+        if not is_one and (outbox := current_outbox()) is not None:
+            outbox.release()
 
     def _answer(self, message):
         try:

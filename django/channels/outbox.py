@@ -84,6 +84,11 @@ class Outbox:
         sends, self._sends = self._sends, []
         return sends
 
+    def release(self):
+        """Send everything now, and what follows as it is sent."""
+        self.is_collecting = False
+        self.flush()
+
     def flush(self):
         """
         Send everything, in order for each layer.

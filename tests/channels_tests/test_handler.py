@@ -1,16 +1,20 @@
 import json
 import threading
+from unittest import mock
 
-from django.channels import Message, responses
+from django.channels import Channel, Message, responses
 from django.channels.exceptions import ChannelFull
 from django.channels.handler import AsgiRequest, ViewConsumer
+from django.channels.paths import UrlConf
 from django.channels.worker import Worker
 from django.core import signals
 from django.core.handlers.wsgi import WSGIHandler
+from django.http import HttpResponse, StreamingHttpResponse
 from django.test import RequestFactory, SimpleTestCase, override_settings
 from django.test.channel_layers import cites
 from django.test.client import encode_multipart
 from django.urls import get_script_prefix
+from django.urls import path as url_path
 
 from . import views
 from .layers import make_layer
@@ -264,6 +268,51 @@ class StreamingTests(HandlerTestCase):
                     [str(number).encode() for number in range(10)] + [b""],
                 )
                 self.assertNotIn("status", replies[1])
+
+    def consume(self, view):
+        with override_settings(ROOT_URLCONF=UrlConf([url_path("news/", view)])):
+            message = self.message("/news/")
+            Worker(self.layer).consume("http.request", message.content)
+
+    def news(self):
+        return self.layer.statistics("news")["messages_pending"]
+
+    def send_news(self):
+        Channel("news", channel_layer=self.layer).send({})
+
+    def test_what_a_view_sent_leaves_before_its_response_is_streamed(self):
+        """So does what the parts send: an endless stream has no end to wait for."""
+        seen = []
+
+        def parts():
+            for _ in range(2):
+                seen.append(self.news())
+                self.send_news()
+                yield b"part"
+            seen.append(self.news())
+
+        def view(request):
+            self.send_news()
+            seen.append(self.news())
+            return StreamingHttpResponse(parts())
+
+        self.consume(view)
+        self.assertEqual(seen, [0, 1, 2, 3])
+        self.assertEqual(self.news(), 3)
+        self.assertIs(self.replies()[-1]["more_content"], False)
+
+    def test_what_a_view_sent_does_not_wait_for_slow_readers(self):
+        def view(request):
+            self.send_news()
+            return HttpResponse(b"x" * 200_000)
+
+        def send(flow, reply):
+            seen.append(self.news())
+
+        seen = []
+        with mock.patch.object(responses.ResponseFlow, "send", send):
+            self.consume(view)
+        self.assertEqual(seen, [1, 1, 1, 1])
 
     def test_a_file_comes_in_chunks(self):
         ViewConsumer()(self.message("/file/"))
