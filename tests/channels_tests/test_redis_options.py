@@ -111,6 +111,70 @@ class HostTests(SimpleTestCase):
                 ):
                     RedisChannelLayer(hosts)
 
+    def test_what_urls_say_counts_or_is_refused(self):
+        for url, reason in (
+            ("redis://a/zero", "the database 'zero' must be a number, 0 or more"),
+            ("redis://a/-1", "the database '-1' must be a number"),
+            ("redis://a/0/1", "the database '0/1' must be a number"),
+            ("redis://a?db=-1", "the database -1 must be a number"),
+            ("redis://a?db=x", "Invalid value for 'db'"),
+            ("redis://a:x", "the port 'x' must be a number from 1 to 65535"),
+            ("redis://a:0", "the port '0' must be a number from 1 to 65535"),
+            ("redis://a:65536", "the port '65536' must be a number from 1 to 65535"),
+            ("redis://a?port=x", "the port 'x' must be a number from 1 to 65535"),
+            ("redis://a?colour=red", "AbstractConnection.__init__() got an unexpected"),
+            ("redis://a?socket_timeout=soon", "Invalid value for 'socket_timeout'"),
+            ("rediss://a?ssl_cert_reqs=maybe", "Invalid SSL Certificate Requirements"),
+            ("redis://a/1?db=2", "db is given more than once"),
+            ("redis://a?db=1&db=2", "db is given more than once"),
+            ("redis://a?db", "'db' behind the ? must be name=value"),
+            ("redis://a#1", "it has a #, or a / or ? before an @"),
+            ("unix://", "it has no path, as unix:///run/redis.sock does"),
+            ("unix://a", "it has no path, as unix:///run/redis.sock does"),
+        ):
+            with self.subTest(url=url):
+                msg = f"hosts={url!r} is not valid: {reason}"
+                with self.assertRaisesMessage(InvalidChannelLayerError, msg):
+                    RedisChannelLayer([url])
+
+    def test_a_port_and_a_database_are_numbers_however_they_are_given(self):
+        for host, reason in (
+            (("a", "x"), "the port 'x' must be a number from 1 to 65535"),
+            (("a", None), "the port None must be a number from 1 to 65535"),
+            (("a", 65536), "the port 65536 must be a number from 1 to 65535"),
+            ({"host": "a", "db": "zero"}, "the database 'zero' must be a number"),
+            ({"host": "a", "db": True}, "the database True must be a number"),
+            ({"path": "/a", "db": -1}, "the database -1 must be a number, 0 or more"),
+            (
+                {"sentinels": [("a", 1)], "master_name": "m", "db": 1.5},
+                "the database 1.5 must be a number, 0 or more",
+            ),
+        ):
+            with self.subTest(host=host):
+                with self.assertRaisesMessage(InvalidChannelLayerError, reason):
+                    RedisChannelLayer([host])
+
+    def test_a_user_may_have_no_password(self):
+        """Its entry in the server's list of users says nopass."""
+        for url, user, password in (
+            ("redis://me@a/1", "me", None),
+            ("redis://:secret@a", None, "secret"),
+            ("redis://me:p%2F%40%23%3Fw@a", "me", "p/@#?w"),
+            ("redis://a?username=me&password=p@w", "me", "p@w"),
+        ):
+            with self.subTest(url=url):
+                (shard,) = RedisChannelLayer([url])._store._shards
+                options = shard.server._pool.connection_kwargs
+                self.assertEqual(options.get("username"), user)
+                self.assertEqual(options.get("password"), password)
+
+    def test_a_cluster_has_no_databases(self):
+        msg = "it has the database 2, and those of clusters have none but 0."
+        for cluster in ({"cluster": ["redis://a/2"]}, {"cluster": [("a", 1)], "db": 2}):
+            with self.subTest(cluster=cluster):
+                with self.assertRaisesMessage(InvalidChannelLayerError, msg):
+                    RedisChannelLayer(cluster)
+
     def test_a_cluster_is_alone_and_has_a_number_of_shards(self):
         with self.assertRaisesMessage(InvalidChannelLayerError, "the only host"):
             RedisChannelLayer([{"cluster": [("a", 1)]}, ("b", 2)])
@@ -128,6 +192,12 @@ class HostTests(SimpleTestCase):
             [{"address": "http://me:secret@localhost"}],
             ["redis://localhost?password=secret&no_such_option=1"],
             ["redis://me:sec@secret@localhost:x"],
+            ["redis://me:secret#1@localhost"],
+            ["redis://me:secret/1@localhost/0"],
+            ["redis://:secret?1@localhost/0"],
+            ["redis://:secret?a=1@localhost/0"],
+            ["redis://me:1#secret@localhost/0"],
+            ["redis://localhost/0?db=1&password=secret"],
         ):
             with self.subTest(hosts=hosts):
                 with self.assertRaises(InvalidChannelLayerError) as caught:

@@ -6,9 +6,10 @@ each shard. A queue belongs to one shard, see shards.py; most sites have one.
 """
 
 import re
-from urllib.parse import unquote, urlsplit
 
 from django.channels.exceptions import InvalidChannelLayerError
+
+from .urls import check_options, check_url
 
 DEFAULT_HOSTS = ["redis://127.0.0.1:6379/0"]
 SCHEMES = ("redis://", "rediss://", "unix://")
@@ -78,24 +79,19 @@ def _masked(value):
     return repr(value)
 
 
-def _check_database(address):
-    """Raise ValueError for a URL whose path is no number: redis-py would take 0."""
-    url = urlsplit(address)
-    name = unquote(url.path).replace("/", "")
-    if url.scheme != "unix" and name and not name.isdecimal():
-        raise ValueError(f"the database must be a number, not {name!r}")
-
-
 def _make_pool(address, given, shown):
+    from redis import RedisError
+
     from .servers import make_pool
 
     try:
         if address is not None:
-            _check_database(address)
+            check_url(address)
         pool = make_pool(address, given)
+        check_options(pool.connection_kwargs)
         # What does not fit shows when a connection is made, before it connects.
         pool.make_connection()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RedisError) as error:
         raise InvalidChannelLayerError(
             f"hosts={_masked(shown)} is not valid: {error}. {ALLOWED}"
         ) from None
@@ -166,6 +162,11 @@ def _parse_cluster(host):
             pools.append(_make_pool(None, options, host))
         else:
             raise _invalid(host)
+        if database := int(pools[-1].connection_kwargs.get("db") or 0):
+            raise InvalidChannelLayerError(
+                f"hosts={_masked(host)} is not valid: it has the database {database}, "
+                f"and those of clusters have none but 0."
+            )
     nodes = Nodes(pools)
     name = f"cluster of {name_of(pools[0])}"
     tags = [str(number) for number in range(shards)]
