@@ -96,9 +96,11 @@ class LimitTests(HttpTestCase):
     @cites("HTTP-12", "when no response begins within another time limit")
     async def test_a_request_that_nobody_answers_gets_503(self):
         client = self.make_client(limits={"HTTP_RESPONSE_SECONDS": 0.05})
-        status, _, body = await client.request()
+        with self.assertLogs("django.channels.interface", "WARNING") as logs:
+            status, _, body = await client.request()
         self.assertEqual(status, 503)
         self.assertEqual(body, b"Worker server failed to respond within time limit.\n")
+        self.assertIn("No response to / came within 0.05 s.", logs.output[0])
 
     @cites("HTTP-13", "with status 431 when the headers are larger than its limit")
     async def test_headers_above_the_limit_get_431(self):

@@ -270,7 +270,9 @@ class LimitTests(WsgiTestCase):
     @cites("HTTP-14", "or because the server answered in its place")
     def test_an_answer_that_comes_too_late_is_stopped(self):
         self.limit(HTTP_RESPONSE_SECONDS=0.05)
-        self.assertEqual(self.get("/")[0], "503 Service Unavailable")
+        with self.assertLogs("django.channels.interface", "WARNING") as logs:
+            self.assertEqual(self.get("/")[0], "503 Service Unavailable")
+        self.assertIn("No response to / came within 0.05 s.", logs.output[0])
         message = self.next_message()
         part = {"status": 200, "more_content": True, "credit_channel": "credit?x"}
         self.layer.send(message["reply_channel"], part)

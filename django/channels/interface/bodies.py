@@ -35,6 +35,12 @@ class Refused(Exception):
         self.status = status
         self.reason = reason
 
+    @classmethod
+    def unanswered(cls, path, seconds):
+        """Return the refusal of a request to a path that had no response in time."""
+        logger.warning("No response to %s came within %s s.", path, seconds)
+        return cls(503, "Worker server failed to respond within time limit.")
+
 
 class Progress:
     """When a request went on the last time, by the clock of its event loop."""

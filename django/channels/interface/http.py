@@ -219,7 +219,8 @@ class HttpConnection:
         elif not self._response.started:
             if self._body.is_awaited:
                 raise Refused(408, "Request body did not arrive in time.")
-            raise Refused(503, "Worker server failed to respond within time limit.")
+            seconds = self._limits["HTTP_RESPONSE_SECONDS"]
+            raise Refused.unanswered(self._scope["path"], seconds)
 
     async def _pass_on(self, reply):
         try:

@@ -244,7 +244,7 @@ class WsgiConnection:
         except queue.Empty:
             if late:
                 raise RequestTimeout(f"{late} within {seconds} s.")
-            raise Refused(503, "Worker server failed to respond within time limit.")
+            raise Refused.unanswered(self._environ.get("PATH_INFO"), seconds)
 
     def _check(self, reply, is_first):
         try:
