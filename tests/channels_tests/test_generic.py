@@ -3,6 +3,10 @@ from functools import wraps
 from django.channels import route
 from django.channels.exceptions import InvalidRoutingError
 from django.channels.generic import BaseConsumer
+from django.channels.generic.websockets import (
+    JsonWebsocketConsumer,
+    WebsocketDemultiplexer,
+)
 from django.channels.routing import path
 from django.utils.decorators import method_decorator
 
@@ -70,6 +74,28 @@ class BaseConsumerTests(ConsumerTestCase):
         missing = Jobs.as_consumer(method_mapping={"other": "missing"})
         with self.assertRaisesMessage(InvalidRoutingError, "has no method"):
             missing.as_route()
+
+    def test_a_method_that_yields_is_refused(self):
+        class Stream(JsonWebsocketConsumer):
+            async def receive(self, content, **kwargs):
+                yield content
+
+        class Streams(WebsocketDemultiplexer):
+            consumers = {"one": Stream}
+
+        class Lazy(Jobs):
+            def resize(self, message, **kwargs):
+                yield message
+
+        for consumer, name in (
+            (Stream, "<locals>.Stream.receive"),
+            (Streams, "<locals>.Stream.receive"),
+            (Lazy, "<locals>.Lazy.resize"),
+        ):
+            with self.subTest(consumer=consumer):
+                msg = f"{name}() yields: calling it would do nothing."
+                with self.assertRaisesMessage(InvalidRoutingError, msg):
+                    consumer.as_route()
 
     def test_each_message_has_an_instance_of_its_own(self):
         seen = []

@@ -4,6 +4,8 @@ The base of class-based consumers.
 In: a message, by calling the class. Out: a call of the method for its channel.
 """
 
+import inspect
+
 from asgiref.sync import iscoroutinefunction
 
 from django.channels.exceptions import InvalidRoutingError
@@ -60,8 +62,13 @@ class BaseConsumer:
 
     @classmethod
     def is_async(cls, channel):
-        """Return whether the method for a channel is a coroutine function."""
-        return iscoroutinefunction(getattr(cls, cls.method_mapping[channel]))
+        """Return whether a method for a channel is a coroutine function."""
+        return any(map(iscoroutinefunction, cls.methods_for(channel)))
+
+    @classmethod
+    def methods_for(cls, channel):
+        """Return all methods that a message on a channel may come to."""
+        return [getattr(cls, cls.method_mapping[channel])]
 
     @classmethod
     def for_channel(cls, channel):
@@ -69,7 +76,7 @@ class BaseConsumer:
         Return what to call for a message on a channel: the class, or a coroutine
         function if the method is one.
 
-        Raise InvalidRoutingError if there is no method for it.
+        Raise InvalidRoutingError if there is no method for it, or one that yields.
         """
         name = cls.method_mapping.get(channel)
         if not callable(getattr(cls, str(name), None)):
@@ -77,6 +84,13 @@ class BaseConsumer:
                 f"{cls.__qualname__} has no method for messages on {channel}; its "
                 f"method_mapping has {cls.method_mapping}."
             )
+        for method in cls.methods_for(channel):
+            if inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(
+                method
+            ):
+                raise InvalidRoutingError(
+                    f"{method.__qualname__}() yields: calling it would do nothing."
+                )
         if not cls.is_async(channel):
             return cls
 

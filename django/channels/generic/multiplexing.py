@@ -119,10 +119,11 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
         )
 
     @classmethod
-    def is_async(cls, channel):
-        return super().is_async(channel) or any(
-            consumer.is_async(channel) for consumer in cls.consumers.values()
-        )
+    def methods_for(cls, channel):
+        methods = super().methods_for(channel)
+        for consumer in cls.consumers.values():
+            methods += consumer.methods_for(channel)
+        return methods
 
     def _forward(self, streams, payload=None, **kwargs):
         """Run the consumers of streams; the asynchronous ones after this method."""

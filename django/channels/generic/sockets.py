@@ -159,10 +159,9 @@ class WebsocketConsumer(BaseConsumer):
         return partial(self.receive, bytes=message["bytes"])
 
     @classmethod
-    def is_async(cls, channel):
-        name = cls.method_mapping[channel]
-        methods = getattr(cls, name), getattr(cls, name.removeprefix("raw_"), None)
-        return any(map(iscoroutinefunction, methods))
+    def methods_for(cls, channel):
+        name = cls.method_mapping[channel].removeprefix("raw_")
+        return [*super().methods_for(channel), getattr(cls, name, None)]
 
     def get_method(self, channel):
         name = self.method_mapping[channel]
