@@ -8,13 +8,19 @@ django.urls is imported when it is needed: it imports system checks, and these
 import the channels.
 """
 
+import re
+
 from django.channels.exceptions import InvalidRoutingError
 from django.channels.targets import consumer_for, resolve_consumer
 from django.conf import settings
 from django.utils.functional import lazy
+from django.utils.regex_helper import normalize
 
 # The channels that a function gets the messages of: the life of a socket.
 SOCKET_CHANNELS = ("websocket.connect", "websocket.receive", "websocket.disconnect")
+
+# Flags at the beginning of a regular expression.
+_flags_re = re.compile(r"\A\(\?[aiLmsux]+\)")
 
 
 class Endpoint:
@@ -91,27 +97,74 @@ def reverse(
     NoReverseMatch if there is none.
     """
     from django.channels.layers import channel_layers
-    from django.urls import reverse
+    from django.urls import NoReverseMatch, reverse
 
-    return reverse(
-        viewname,
-        urlconf=channel_layers[alias].router.urlconf,
-        args=args,
-        kwargs=kwargs,
-        current_app=current_app,
-        query=query,
-        fragment=fragment,
-    )
+    urlconf = channel_layers[alias].router.urlconf
+    try:
+        return reverse(
+            viewname,
+            urlconf=urlconf,
+            args=args,
+            kwargs=kwargs,
+            current_app=current_app,
+            query=query,
+            fragment=fragment,
+        )
+    except NoReverseMatch as error:
+        if not urlconf.closed_prefixes:
+            raise
+        prefixes = ", ".join(map(repr, urlconf.closed_prefixes))
+        raise NoReverseMatch(
+            f"{error} Names behind an include() with {prefixes} have no path: that is "
+            f"not one text with named groups."
+        ) from error
 
 
 reverse_lazy = lazy(reverse, str)
 
 
 class UrlConf:
-    """The patterns of a routing, in the shape of a URLconf's module."""
+    """
+    The patterns of a routing, in the shape of a URLconf's module.
 
-    def __init__(self, urlpatterns):
-        self.urlpatterns = urlpatterns
+    ``closed_prefixes`` are those of which no path can be made.
+    """
+
+    def __init__(self, patterns):
+        self.urlpatterns = [p for p in patterns if not isinstance(p, _ClosedPrefix)]
+        closed = [p.regex for p in patterns if isinstance(p, _ClosedPrefix)]
+        self.closed_prefixes = list(dict.fromkeys(closed))
+
+
+class _ClosedPrefix:
+    """Stands for a pattern behind a regular expression that is no text."""
+
+    def __init__(self, regex):
+        self.regex = regex
+
+
+def join_prefixes(outer, inner):
+    """Return the regular expression for two, the second matching behind the first."""
+    regex = re.compile(inner).pattern
+    return outer + _flags_re.sub("", regex).removeprefix("^").removeprefix(r"\A")
+
+
+def _put_behind(prefix, pattern):
+    """Return a pattern of django.urls that begins with a regular expression."""
+    from django.urls import URLResolver
+    from django.urls.resolvers import RegexPattern
+
+    # What is behind it may begin with a slash, see _get_local_path().
+    regex = re.sub(r"\A\\?/", "", prefix)
+    if regex and not regex.endswith("/"):
+        regex += "/"
+    try:
+        re.compile(regex)
+    except re.error:
+        return _ClosedPrefix(prefix)
+    if regex and normalize(regex) == [("", [])]:
+        return _ClosedPrefix(prefix)
+    return URLResolver(RegexPattern(f"^{regex}"), [pattern])
 
 
 def is_path(route):
@@ -161,9 +214,13 @@ class PathRoute:
         consumer = self._endpoints[view].consumers.get(channel)
         return None if consumer is None else (consumer, kwargs)
 
-    def path_patterns(self):
-        """Return the patterns that names are looked up in."""
-        return [self.pattern]
+    def path_patterns(self, prefix=""):
+        """
+        Return the patterns that names are looked up in.
+
+        ``prefix`` is the regular expression of the includes around the route.
+        """
+        return [_put_behind(prefix, self.pattern)] if prefix else [self.pattern]
 
     def targets(self):
         """Return the consumers of all endpoints, or a dict of them by channel."""

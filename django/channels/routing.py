@@ -13,6 +13,7 @@ from django.channels.paths import (
     PathRoute,
     UrlConf,
     is_path,
+    join_prefixes,
     not_a_path,
     path,
     re_path,
@@ -137,9 +138,10 @@ class Include:
                 return consumer, {**kwargs_of(matches), **kwargs}
         return None
 
-    def path_patterns(self):
-        """Return the patterns that names are looked up in: none behind a prefix."""
-        return [] if self.filters.patterns else get_path_patterns(self.routing)
+    def path_patterns(self, prefix=""):
+        """See PathRoute.path_patterns()."""
+        prefix = join_prefixes(prefix, self.filters.patterns.get("path", ""))
+        return get_path_patterns(self.routing, prefix)
 
     def all_path_patterns(self):
         """
@@ -169,12 +171,12 @@ def get_channel_names(route):
     return set() if names is None else set(names())
 
 
-def get_path_patterns(routing):
-    """Return the patterns of django.urls in a list of routes."""
+def get_path_patterns(routing, prefix=""):
+    """See PathRoute.path_patterns(). ``routing`` is a list of routes."""
     patterns = []
     for route in routing:
         if hasattr(route, "path_patterns"):
-            patterns += route.path_patterns()
+            patterns += route.path_patterns(prefix)
     return patterns
 
 

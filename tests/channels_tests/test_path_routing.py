@@ -1,5 +1,6 @@
 """Django's path syntax in a channel routing."""
 
+import re
 from types import SimpleNamespace
 
 from django.channels import Message, include, route
@@ -227,13 +228,26 @@ class IncludedPathTests(PathTestCase):
             path("a/", include([path("", chat)], path="^/v"))
 
 
-class ReverseTests(SimpleTestCase):
+class ReverseTests(PathTestCase):
+    behind_prefixes = [
+        include([path("old/", chat, name="old")], path=r"^\/v1"),
+        include(
+            [
+                path("room-<slug:room>/", chat, name="lang-room"),
+                include([path("", chat, name="deep")], path=r"in(?P<n>[0-9]+)/"),
+                path("app/", include_urls(app, namespace="far")),
+            ],
+            path=re.compile(r"(?i)^/(?P<lang>en|de)/"),
+            method="GET",
+        ),
+    ]
     routing = [
         path("chat/<slug:room>/", chat, name="chat"),
         path("<slug:site>/", include_urls(app)),
         path("other/", include_urls(app, namespace="other")),
         include([path("plain/", chat, name="plain")]),
-        include([path("hidden/", chat, name="hidden")], path="^/x"),
+        *behind_prefixes,
+        include([path("hidden/", chat, name="hidden")], path="^/x|^/z"),
         route("websocket.connect", chat, path="^/y"),
     ]
 
@@ -250,6 +264,34 @@ class ReverseTests(SimpleTestCase):
         self.assertEqual(reverse("chat:room", kwargs=kwargs), "/x/a/7/")
         self.assertEqual(reverse("other:index"), "/other/")
         self.assertEqual(reverse("chat:index", current_app="other"), "/other/")
+
+    def test_names_behind_a_prefix_lead_to_paths_that_match_it(self):
+        for name, kwargs, expected in (
+            ("old", {}, "/v1/old/"),
+            ("lang-room", {"lang": "de", "room": "a"}, "/de/room-a/"),
+            ("deep", {"lang": "en", "n": 7}, "/en/in7/"),
+            ("far:index", {"lang": "en"}, "/en/app/"),
+        ):
+            with self.subTest(name):
+                found = reverse(name, kwargs=kwargs)
+                self.assertEqual(found, expected)
+                match = self.match(self.behind_prefixes, found, method="GET")
+                given = {key: str(value) for key, value in kwargs.items()}
+                self.assertEqual(match, (chat, given))
+
+    def test_a_prefix_refuses_what_does_not_match_it(self):
+        for kwargs in {"room": "a"}, {"lang": "fr", "room": "a"}:
+            with self.subTest(kwargs), self.assertRaises(NoReverseMatch):
+                reverse("lang-room", kwargs=kwargs)
+
+    def test_names_behind_alternatives_say_why_they_have_no_path(self):
+        msg = (
+            "Reverse for 'hidden' not found. 'hidden' is not a valid view function or "
+            "pattern name. Names behind an include() with '/x|^/z' have no path: "
+            "that is not one text with named groups."
+        )
+        with self.assertRaisesMessage(NoReverseMatch, msg):
+            reverse("hidden")
 
     def test_a_query_is_added(self):
         self.assertEqual(reverse("plain", query={"a": 1}), "/plain/?a=1")
