@@ -183,9 +183,10 @@ class InboundTests(BindingTests, TestCase):
                 self.assertRefused(reason, "update", self.note.pk, data)
 
     def test_a_payload_that_makes_no_sense_is_refused(self):
-        self.assertRefused("There is no action 'drop'", "drop", self.note.pk)
-        self.assertRefused("There is no action", "x" * 1000, self.note.pk)
-        self.assertRefused("There is no action [", ["update"], self.note.pk)
+        reason = "The action must be create, update or delete, not "
+        self.assertRefused(f"{reason}'drop'.", "drop", self.note.pk)
+        self.assertRefused(reason, "x" * 1000, self.note.pk)
+        self.assertRefused(f"{reason}[", ["update"], self.note.pk)
         self.assertRefused("data of a payload", "update", self.note.pk, ["text"])
         for payload in None, [], "text", 1:
             frame = {"stream": "owned", "payload": payload}

@@ -208,11 +208,14 @@ class Binding:
         ObjectDoesNotExist.
         """
         if action not in (CREATE, UPDATE, DELETE):
-            raise ValidationError(f"There is no action {reprlib.repr(action)}.")
+            raise ValidationError(
+                f"The action must be create, update or delete, not {reprlib.repr(action)}."
+            )
         # What the check sees is what is worked on.
         pk = None if action == CREATE else self.clean_pk(pk)
         if not self.has_permission(self.user, action, pk):
-            raise PermissionDenied(f"{self.user} may not {action} {pk!r}.")
+            what = "any" if action == CREATE else repr(pk)
+            raise PermissionDenied(f"{self.user} may not {action} {what}.")
         if action == CREATE:
             self.create(data)
         elif action == UPDATE:
