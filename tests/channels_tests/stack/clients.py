@@ -12,8 +12,9 @@ from collections import Counter
 
 from ..utils import TIMEOUT
 
-# Seconds that a client waits for an answer before it goes on without.
-ANSWER_SECONDS = 3.0
+# Seconds that a client waits for an answer before it goes on without: where one
+# may be lost, and where each comes, be it late.
+FAULTY_SECONDS, FAULTLESS_SECONDS = 3.0, 3.0 * TIMEOUT
 
 
 class Talker:
@@ -72,6 +73,8 @@ class Talker:
                 self._crowd.changed.set()
                 continue
             self.heard[text] += 1
+            if text in self.sent:
+                self._crowd.note_delay(time.monotonic() - self.sent[text])
             self._answered.set()
 
     async def _talk(self):
@@ -82,7 +85,9 @@ class Talker:
             self.sent[text] = time.monotonic()
             await self.socket.send(text)
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._answered.wait(), ANSWER_SECONDS)
+                await asyncio.wait_for(
+                    self._answered.wait(), self._crowd.answer_seconds
+                )
             self._crowd.answered()
 
     async def _may_talk(self):
@@ -95,9 +100,16 @@ class Talker:
 
 
 class Crowd:
-    """Clients of some servers. As a context manager, it leaves at the end."""
+    """
+    Clients of some servers. As a context manager, it leaves at the end.
 
-    def __init__(self, *servers):
+    ``faulty`` says that answers may be lost. ``slowest`` is how many seconds one
+    took at the most.
+    """
+
+    def __init__(self, *servers, faulty=False):
+        self.answer_seconds = FAULTY_SECONDS if faulty else FAULTLESS_SECONDS
+        self.slowest = 0.0
         self.urls = [f"ws://127.0.0.1:{server.port}" for server in servers]
         self.talkers = []
         self.leaving = None
@@ -158,6 +170,10 @@ class Crowd:
         """Return the servers in turn."""
         self._turn += 1
         return self.urls[self._turn % len(self.urls)]
+
+    def note_delay(self, seconds):
+        """Note how long an answer took."""
+        self.slowest = max(self.slowest, seconds)
 
     def answered(self):
         """Count an answer."""
