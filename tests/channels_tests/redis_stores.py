@@ -35,6 +35,11 @@ class OneValkey(OneRedis):
         return services.valkey()
 
 
+class OneOldestRedis(OneRedis):
+    def make_server(self):
+        return services.oldest_redis()
+
+
 class ByTLS(OneRedis):
     def make_server(self):
         server = services.redis(own=True, tls=True)

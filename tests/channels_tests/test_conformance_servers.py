@@ -8,6 +8,7 @@ from .databases import MariaDBTestCase, PostgreSQLTestCase, SQLiteTestCase
 from .redis_stores import (
     BySentinels,
     InCluster,
+    OneOldestRedis,
     OneRedis,
     OneValkey,
     RedisConformance,
@@ -33,6 +34,11 @@ class MariaDBCallerTests(MariaDBTestCase, DatabaseConformance, SimpleTestCase):
 
 
 class RedisCallerTests(OneRedis, RedisConformance, SimpleTestCase):
+    callers = 8
+
+
+@tag("full")
+class OldestRedisCallerTests(OneOldestRedis, RedisConformance, SimpleTestCase):
     callers = 8
 
 

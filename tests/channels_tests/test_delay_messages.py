@@ -43,7 +43,7 @@ class ProtocolTests(SimpleTestCase):
 
     @skipUnless(find_spec("hypothesis"), "hypothesis is not installed.")
     def test_any_content_is_kept_as_it_was(self):
-        from hypothesis import given, settings
+        from hypothesis import HealthCheck, given, settings
         from hypothesis import strategies as st
 
         keys = st.text(st.sampled_from("$abytes\x00\u20ac")) | st.text()
@@ -53,7 +53,12 @@ class ProtocolTests(SimpleTestCase):
             simple, lambda v: st.lists(v) | st.dictionaries(keys, v), max_leaves=20
         )
 
-        @settings(max_examples=200, deadline=None, database=None)
+        @settings(
+            max_examples=200,
+            deadline=None,
+            database=None,
+            suppress_health_check=[HealthCheck.too_slow],  # A busy machine is.
+        )
         @given(st.dictionaries(keys, values))
         def check(content):
             self.assertEqual(

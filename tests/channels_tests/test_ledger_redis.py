@@ -44,6 +44,13 @@ class RedisLongLedgerTests(
 
 
 @tag("full")
+class OldestRedisLedgerTests(RedisLedgerTests):
+    def config(self):
+        prefix = services.unique_name()
+        return {"hosts": [services.oldest_redis().url], "prefix": prefix}
+
+
+@tag("full")
 class ValkeyLedgerTests(RedisLedgerTests):
     def config(self):
         return {"hosts": [services.valkey().url], "prefix": services.unique_name()}

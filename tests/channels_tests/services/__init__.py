@@ -17,7 +17,7 @@ import os
 
 from .maria import MariaDB
 from .postgresql import PostgreSQL
-from .redis_alone import Redis, Valkey
+from .redis_alone import OldestRedis, Redis, Valkey
 from .redis_cluster import Cluster
 from .redis_sentinel import Sentinel
 from .server import NotInstalled, Server
@@ -27,6 +27,7 @@ __all__ = [
     "Server",
     "cluster",
     "mariadb",
+    "oldest_redis",
     "postgres",
     "redis",
     "sentinel",
@@ -46,6 +47,11 @@ def unique_name(start="t"):
 def redis(own=False, **options):
     """Return a Redis; without one on PATH, a Valkey."""
     return _get(Redis, own, options)
+
+
+def oldest_redis(own=False, **options):
+    """Return a Redis of the oldest version that is supported."""
+    return _get(OldestRedis, own, options)
 
 
 def valkey(own=False, **options):

