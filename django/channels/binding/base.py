@@ -208,9 +208,8 @@ class Binding:
         ObjectDoesNotExist.
         """
         if action not in (CREATE, UPDATE, DELETE):
-            raise ValidationError(
-                f"The action must be create, update or delete, not {reprlib.repr(action)}."
-            )
+            msg = "The action must be create, update or delete, not"
+            raise ValidationError(f"{msg} {reprlib.repr(action)}.")
         # What the check sees is what is worked on.
         pk = None if action == CREATE else self.clean_pk(pk)
         if not self.has_permission(self.user, action, pk):
