@@ -5,8 +5,9 @@ import threading
 from unittest import mock
 
 from django.channels.backends.redis import RedisChannelLayer
+from django.channels.backends.redis_store.queues import FLIGHT_BYTES
 from django.channels.backends.redis_store.scripts import get_script
-from django.channels.backends.shared import courier
+from django.channels.backends.shared import flights
 from django.channels.exceptions import ChannelFull, LayerUnavailable
 from django.test import SimpleTestCase
 
@@ -77,6 +78,46 @@ class SendingTests(LoopLayers, RedisLayers, SimpleTestCase):
         self.assertIsNone(self.layer._owner.courier._thread)
         self.assertEqual(self.received(), [1])
 
+    def test_a_send_to_a_group_on_a_loop_needs_no_thread(self):
+        self.other.group_add("g", "normal")
+        self.layer.send_group("g", {"n": 1})
+        asyncio.run(self.layer.asend_group("g", {"n": 2}))
+        self.assertIsNone(self.layer._owner.courier._thread)
+        self.assertEqual(self.received(), [1, 2])
+
+    def test_a_send_to_a_group_whose_answer_is_lost_leaves_one_copy(self):
+        proxy, layer = self.through_proxy()
+        self.other.group_add("g", "normal")
+        layer.send_group("g", {"n": 1})
+        proxy.lose_answer(get_script("send_group").sha.encode())
+        asyncio.run(layer.asend_group("g", {"n": 2}))
+        self.assertEqual(proxy.cuts, 1)
+        self.assertEqual(self.received(), [1, 2])
+
+    def test_a_send_to_a_group_that_is_cancelled_arrives(self):
+        proxy, layer = self.through_proxy()
+        self.other.group_add("g", "normal")
+
+        async def main():
+            proxy.hold()
+            task = asyncio.create_task(layer.asend_group("g", {"n": 1}))
+            await self.until(lambda: layer._owner.courier._flying)
+            task.cancel()
+            await asyncio.wait([task])
+            proxy.release()
+            await layer.asend_group("g", {"n": 2})
+
+        asyncio.run(main())
+        self.assertEqual(self.received(), [1, 2])
+
+    def test_a_large_message_to_a_group_takes_a_thread(self):
+        self.warm_up(self.layer)
+        self.other.group_add("g", "normal")
+        message = {"n": 1, "data": b"x" * FLIGHT_BYTES}
+        asyncio.run(self.layer.asend_group("g", message))
+        self.assertIsNotNone(self.layer._owner.courier._thread)
+        self.assertEqual(self.received(), [1])
+
     def test_a_full_channel_is_reported(self):
         layer = self.make_layer(capacity=1)
         self.warm_up(layer)
@@ -135,7 +176,7 @@ class SendingTests(LoopLayers, RedisLayers, SimpleTestCase):
             proxy.release()
             await send
 
-        with mock.patch.object(courier, "FLIGHT_SECONDS", 0.01):
+        with mock.patch.object(flights, "FLIGHT_SECONDS", 0.01):
             asyncio.run(main())
         self.assertEqual(self.received(), [1])
 

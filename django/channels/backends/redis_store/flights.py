@@ -5,7 +5,7 @@ In: shards.py, which begins it. Out: the courier of the shared layer, which poll
 on an event loop, or has a thread conclude it.
 """
 
-from ..shared.store import Flight, Unsettled
+from ..shared.flights import Flight, Unsettled
 from .replies import ErrorReply
 from .wire import WireError
 

@@ -7,6 +7,7 @@ shard has its part of a group, and a message to the group goes to each shard.
 """
 
 from ..shared.store import Store
+from .queues import FLIGHT_BYTES
 
 
 class GroupCalls(Store):
@@ -49,6 +50,12 @@ class GroupCalls(Store):
 
     def remove(self, group, channel):
         self._shard_of(channel).run("remove", group, channel)
+
+    def begin_send_group(self, group, payload):
+        if len(payload) > FLIGHT_BYTES or len(self._shards) > 1:
+            return None
+        words = (self._expiry_ms, group, payload)
+        return self._shards[0].begin_once("send_group", words, lambda reply: True)
 
     def send_group(self, group, payload):
         words = (self._expiry_ms, group, payload)

@@ -13,12 +13,9 @@ import logging
 import threading
 from collections import deque
 
-from .store import Unsettled
+from .flights import watch
 
 logger = logging.getLogger("django.channels")
-
-# How long a loop looks for what came of a send before a thread does, in seconds.
-FLIGHT_SECONDS = 5
 
 
 class _Call:
@@ -122,17 +119,26 @@ class Courier:
 
     async def send(self, batches):
         """See Store.append(); what others send meanwhile may go with it."""
-        if not self._open and not self._flying:
-            flight = self._store.begin_append(batches)
-            if flight is not None:
-                return await self._fly(flight)
+        if flight := self._take_off(self._store.begin_append, batches):
+            return await self._fly(flight)
         return await self.call(None, batches)
+
+    async def send_group(self, group, payload):
+        """See Store.send_group()."""
+        if flight := self._take_off(self._store.begin_send_group, group, payload):
+            await self._fly(flight)
+        else:
+            await self.call(self._store.send_group, group, payload)
+
+    def _take_off(self, begin, *args):
+        """Return a Flight if nothing else is on its way, and the store can begin it."""
+        return None if self._open or self._flying else begin(*args)
 
     async def _fly(self, flight):
         """Return what came of a send that was begun."""
         self._flying = True
         try:
-            stored = None if flight.is_stuck else await _watch(flight)
+            stored = None if flight.is_stuck else await watch(flight)
         except BaseException:
             if not flight.is_over:
                 # Before the next call of the same sender: its order holds.
@@ -232,37 +238,6 @@ class Courier:
                 count = min(len(payloads), stored[queue])
                 stored[queue] -= count
                 call.result.append(count)
-
-
-async def _watch(flight):
-    """Return the result of a flight, or None if a thread is to find it."""
-    loop = asyncio.get_running_loop()
-    future = loop.create_future()
-    file = flight.fileno()
-    timer = loop.call_later(FLIGHT_SECONDS, _look, flight, future, True)
-    try:
-        loop.add_reader(file, _look, flight, future)
-    except NotImplementedError:
-        # A loop that cannot wait for descriptors, as that of Windows.
-        future.set_result(None)
-    try:
-        return await future
-    finally:
-        timer.cancel()
-        with contextlib.suppress(NotImplementedError):
-            loop.remove_reader(file)
-
-
-def _look(flight, future, is_late=False):
-    if future.done():
-        return
-    try:
-        stored = flight.poll()
-    except Unsettled:
-        future.set_result(None)
-    else:
-        if stored is not None or is_late:
-            future.set_result(stored)
 
 
 def _land(flight):

@@ -202,7 +202,7 @@ class SharedChannelLayer(BaseChannelLayer):
         group = validate_group(group)
         message = copy_message(message, self.max_message_size)
         payload = self._codec.encode(GROUP, group, message)
-        await self._courier.call(self._store.send_group, group, payload)
+        await self._courier.send_group(group, payload)
 
     # Care.
 

@@ -38,31 +38,6 @@ class Entry(NamedTuple):
     group: Optional[str] = None
 
 
-class Flight:
-    """A call of a store that is on its way, for who waits without a thread."""
-
-    # Did poll() return the result, or is conclude() called?
-    is_over = False
-    # Is conclude() to be called at once?
-    is_stuck = False
-
-    def fileno(self):
-        """Return the descriptor that can be read when poll() may have the result."""
-        raise NotImplementedError
-
-    def poll(self):
-        """Return the result, or None if it is not there; raise Unsettled."""
-        raise NotImplementedError
-
-    def conclude(self):
-        """Wait for the result and return it, in a thread; raise LayerUnavailable."""
-        raise NotImplementedError
-
-
-class Unsettled(Exception):
-    """Raised by a flight that only conclude() can bring to an end."""
-
-
 class Store:
     """
     The base of a store. Each method is one atomic step, safe in every thread.
@@ -206,6 +181,14 @@ class Store:
     def remove(self, group, channel):
         """End the membership of a plain channel."""
         raise NotImplementedError
+
+    def begin_send_group(self, group, payload):
+        """
+        Begin send_group() without waiting; return a Flight, or None.
+
+        See begin_append(). The result is True.
+        """
+        return None
 
     def send_group(self, group, payload):
         """
