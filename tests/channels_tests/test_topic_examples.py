@@ -8,6 +8,7 @@ from django.channels import channel_layers
 from django.channels.checks import check_layers
 from django.channels.routing import reverse
 from django.test import override_settings
+from django.test.utils import captured_stdout
 from django.utils.module_loading import import_string
 
 from .generics import ConsumerTestCase
@@ -32,14 +33,10 @@ class ExampleTestCase(ConsumerTestCase):
                 file.write(step.content + "\n\n")
         sys.path.insert(0, str(folder))
         self.addCleanup(self.forget, str(folder))
-        self.write_more(folder / self.package)
         settings = layer_settings(f"{self.package}.routing.channel_routing")
         self.enterContext(override_settings(CHANNEL_LAYERS=settings))
         self.addCleanup(channel_layers.close_all)
         self.layer = channel_layers["default"]
-
-    def write_more(self, package):
-        """Write what the page takes for granted."""
 
     def forget(self, folder):
         sys.path.remove(folder)
@@ -53,16 +50,6 @@ class ExampleTestCase(ConsumerTestCase):
 class RoutingExampleTests(ExampleTestCase):
     page, package = "routing.txt", "gallery"
 
-    def write_more(self, package):
-        (package / "consumers.py").write_text(
-            "from django.channels.generic.websockets import WebsocketConsumer\n\n\n"
-            "class AlbumConsumer(WebsocketConsumer):\n"
-            "    def receive(self, text=None, bytes=None, album=None):\n"
-            "        self.send(text=f'{album} {text}')\n\n\n"
-            "def make_thumbnail(message):\n"
-            "    message.reply_channel.send({'text': 'made'})\n"
-        )
-
     def test_the_routing_passes_the_checks(self):
         self.assertChecked()
 
@@ -71,12 +58,14 @@ class RoutingExampleTests(ExampleTestCase):
         self.assertEqual(path, "/live/holidays/")
         self.assertEqual(self.connect(path=path), [{"accept": True}])
         replies = self.receive(path=path, text="x")
-        self.assertEqual(replies, [{"text": "holidays x"}])
+        self.assertEqual(replies, [{"text": "holidays: x"}])
         path = reverse("chat", kwargs={"room": "lobby"})
         self.assertEqual(self.connect(path=path), [{"accept": True}])
         self.assertEqual(self.receive(path=path, text="x"), [{"text": "lobby: x"}])
         self.assertEqual(self.disconnect(path=path), [])
-        self.assertEqual(self.consume("thumbnails"), [{"text": "made"}])
+        with captured_stdout() as stdout:
+            self.consume("thumbnails", photo="cat.jpg")
+        self.assertEqual(stdout.getvalue(), "A thumbnail of cat.jpg is made.\n")
 
     def test_another_path_is_refused_with_one_line(self):
         with self.assertLogs("django.channels", "WARNING") as logs:
