@@ -12,6 +12,7 @@ import time
 from django.channels.backoff import FIRST_RETRY_SECONDS, Backoff
 from django.channels.exceptions import ChannelFull, LayerUnavailable, RequestAborted
 from django.channels.outbox import current_outbox
+from django.channels.worker.reports import following
 
 # Messages of a response that may be on their way before the client has read some.
 RESPONSE_WINDOW = 64
@@ -36,6 +37,8 @@ class ResponseFlow:
         self._reply_channel = message.reply_channel
         self._credit_channel = None
         self._credit = RESPONSE_WINDOW
+        # What ends when the response does.
+        self._end = contextlib.ExitStack()
         self._looked = 0
         self._sent = 0
 
@@ -57,6 +60,7 @@ class ResponseFlow:
                 return self._send_only(reply)
             self._credit_channel = self._layer.new_channel("http.response.credit?")
             reply["credit_channel"] = self._credit_channel
+            self._end.enter_context(following.response(self._reply_channel.name))
         self._await_credit()
         self._credit -= 1
         self._sent += 1
@@ -64,6 +68,7 @@ class ResponseFlow:
 
     def close(self):
         """Drop the credit that nobody needs any more."""
+        self._end.close()
         if self._credit_channel is not None:
             with contextlib.suppress(LayerUnavailable):
                 self._layer.close_channel(self._credit_channel)

@@ -9,8 +9,11 @@ import io
 import logging
 import re
 import tempfile
+import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import patch
 
 from asgiref.sync import async_to_sync
@@ -19,6 +22,7 @@ from django.channels.asgi import get_development_application
 from django.channels.interface.application import get_bus_application
 from django.channels.interface.wsgi import WsgiApplication
 from django.channels.worker import WorkerGroup
+from django.core import signing
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.middleware.gzip import GZipMiddleware
@@ -176,6 +180,9 @@ class AnswerTests(SimpleTestCase):
         stack.enter_context(override_settings(MEDIA_ROOT=str(folder)))
         # No random bytes against BREACH.
         stack.enter_context(patch.object(GZipMiddleware, "max_random_bytes", 0))
+        # What is signed has the time, and a way may take longer than a second.
+        clock = SimpleNamespace(time=partial(int, time.time()))
+        stack.enter_context(patch.object(signing, "time", clock))
         # Many are errors, which Django logs on purpose.
         stack.callback(logging.disable, logging.NOTSET)
         logging.disable(logging.CRITICAL)

@@ -78,6 +78,7 @@ class RequestGarbageTests(ConnectionGarbageTestCase):
         await self.reply(message, status=9)
         with self.assertLogs("django.channels.interface", "ERROR"):
             await client.response()
+        self.layer.flush()
 
     async def leave(self):
         client, message = await self.ask()

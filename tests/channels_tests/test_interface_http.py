@@ -339,6 +339,7 @@ class ResponseTests(HttpTestCase):
                 await client.get()
             await client.ended()
         self.assertIs((await self.next_message(name))["closed"], True)
+        self.assertEqual((await self.next_message())["type"], "http.disconnect")
         self.assertNothingLeft()
 
     @cites("HTTP-16", "must not end the response as if it were complete")
@@ -353,7 +354,24 @@ class ResponseTests(HttpTestCase):
             self.assertEqual((part["body"], part["more_body"]), (b"half", True))
             await client.ended()
         self.assertIn("The response broke off", logs.output[0])
+        self.assertEqual((await self.next_message())["type"], "http.disconnect")
         self.assertNothingLeft()
+
+    async def test_a_response_that_the_server_cannot_send_is_stopped(self):
+        name = "http.response.credit?x"
+
+        async def send(event):
+            raise RuntimeError("Response content longer than Content-Length")
+
+        client, events = self.make_client(), asyncio.Queue()
+        events.put_nowait({"type": "http.request"})
+        task = asyncio.ensure_future(client.application(client.scope, events.get, send))
+        message = await self.next_message()
+        await self.reply(message, status=200, more_content=True, credit_channel=name)
+        with self.assertRaisesMessage(RuntimeError, "longer than Content-Length"):
+            await task
+        self.assertIs((await self.next_message(name))["closed"], True)
+        self.assertEqual((await self.next_message())["type"], "http.disconnect")
 
     @cites("HTTP-8", "answers with status 500 if nothing was sent yet")
     async def test_a_response_that_is_none_becomes_a_500(self):
@@ -380,4 +398,5 @@ class ResponseTests(HttpTestCase):
                     status, _, body = await client.response()
                 self.assertEqual((status, body), (500, b"Invalid response.\n"))
                 self.assertIn(error, logs.output[0])
+                await self.next_message("http.disconnect")
                 self.assertNothingLeft()

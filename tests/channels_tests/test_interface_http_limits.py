@@ -75,6 +75,7 @@ class LimitTests(HttpTestCase):
         for closed in None, True:
             part = await self.next_message(message["body_channel"])
             self.assertIs(part.get("closed"), closed)
+        await self.next_message("http.disconnect")
         self.assertNothingLeft()
 
     async def test_a_body_that_nobody_reads_gets_503(self):
@@ -101,6 +102,9 @@ class LimitTests(HttpTestCase):
         self.assertEqual(status, 503)
         self.assertEqual(body, b"Worker server failed to respond within time limit.\n")
         self.assertIn("No response to / came within 0.05 s.", logs.output[0])
+        message = await self.next_message()
+        gone = await self.next_message("http.disconnect")
+        self.assertEqual(gone["reply_channel"], message["reply_channel"])
 
     @cites("HTTP-13", "with status 431 when the headers are larger than its limit")
     async def test_headers_above_the_limit_get_431(self):
@@ -130,6 +134,7 @@ class LimitTests(HttpTestCase):
         self.assertEqual((await client.response())[0], 413)
         closed = await self.next_message(message["body_channel"])
         self.assertIs(closed["closed"], True)
+        await self.next_message("http.disconnect")
         self.assertNothingLeft()
 
     async def test_a_body_of_just_the_limit_passes(self):

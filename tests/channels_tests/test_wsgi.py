@@ -219,6 +219,23 @@ class MessageTests(WsgiTestCase):
             next(iterator)
         parts.close()
 
+    @cites("HTTP-16", "must not end the response as if it were complete")
+    def test_a_response_that_fails_on_the_way_is_cut_off(self):
+        def answer():
+            name = self.next_message()["reply_channel"]
+            start = {"status": 200, "headers": [[b"Content-Type", b"text/plain"]]}
+            self.layer.send(name, {**start, "more_content": True})
+            self.layer.send(name, {"status": 500, "content": b"Error"})
+
+        threading.Thread(target=answer, daemon=True).start()
+        status, _, parts = self.call("/")
+        self.assertEqual(status, "200 OK")
+        with self.assertLogs("django.channels.interface", "ERROR"):
+            with self.assertRaisesMessage(ValueError, "The response broke off: "):
+                list(parts)
+        parts.close()
+        self.assertEqual(self.next_message()["type"], "http.disconnect")
+
     @cites("HTTP-8", "answers with status 500 if nothing was sent yet")
     def test_a_response_that_is_none_becomes_a_500(self):
         response = self.in_thread("/")

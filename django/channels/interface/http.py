@@ -58,9 +58,8 @@ class HttpConnection:
         self._reader = None
         # Where the request stands in the line, once it does.
         self._place = None
-        # Has the last message of the response come? Who is told of the others?
+        # Has the last message of the response come? How many were passed on?
         self._last_came = False
-        self._credit_channel = None
         self._credit = 0
 
     async def serve(self):
@@ -107,10 +106,8 @@ class HttpConnection:
             raise Refused(503, "Request queue not available.")
         except MessageTooLarge:
             raise Refused(431, "Request headers too large.")
-        except Refused:
-            await self._close_credit()
-            raise
-        except (ClientGone, asyncio.CancelledError):
+        except BaseException:
+            # Whatever it is, as an answer that the server cannot send.
             if place.is_sent:
                 await finish(self._disconnect())
             raise
@@ -231,9 +228,7 @@ class HttpConnection:
         except ValueError as error:
             logger.error("Invalid reply to %s: %s", self._scope["path"], error)
             raise Refused(500, "Invalid response.")
-        if credit_channel := reply.get("credit_channel"):
-            self._credit_channel = credit_channel
-        if self._credit_channel is not None:
+        if self._response.credit_channel is not None:
             self._credit += 1
             if self._credit >= CREDIT_BATCH and not self._last_came:
                 await self._send_credit(chunks=self._credit)
@@ -242,17 +237,17 @@ class HttpConnection:
     async def _send_credit(self, **content):
         message = {"type": "http.response.credit", **content}
         with contextlib.suppress(*NO_ROOM):
-            await self._layer.asend(self._credit_channel, message)
+            await self._layer.asend(self._response.credit_channel, message)
 
     # The end.
 
     async def _close_credit(self):
         """Tell who sends the response that nobody reads it."""
-        if self._credit_channel is not None:
+        if self._response.credit_channel is not None:
             await self._send_credit(closed=True)
 
     async def _disconnect(self):
-        """Tell the consumers that the client went before it was answered."""
+        """Tell the consumers that nobody reads their answer."""
         self._lane.abandon()
         await self._close_credit()
         message = {
@@ -267,7 +262,7 @@ class HttpConnection:
 
     async def _leave(self):
         """Close the reply channel, at once unless somebody is still to answer."""
-        is_answered = self._last_came or self._credit_channel is not None
+        is_answered = self._last_came or self._response.credit_channel is not None
         if self._place is not None and self._place.is_sent and not is_answered:
             seconds = self._limits["HTTP_RESPONSE_SECONDS"] or LEFTOVER_SECONDS
             Leftover(self._replies, self._layer, self.reply_channel, seconds)

@@ -21,13 +21,16 @@ class ResponseWriter:
     """
     Writes a response to an ASGI server's ``send``.
 
-    ``started`` and ``complete`` tell how far it is.
+    ``started`` and ``complete`` tell how far it is, ``credit_channel`` is what a
+    message has named, or None.
     """
 
     def __init__(self, send):
         self._send = send
         self.started = False
         self.complete = False
+        # Who is told what was passed on.
+        self.credit_channel = None
 
     async def write(self, reply):
         """
@@ -37,6 +40,7 @@ class ResponseWriter:
         specs/protocols/http.rst describes it.
         """
         check_reply(reply, is_first=not self.started)
+        self.credit_channel = reply.get("credit_channel") or self.credit_channel
         if not self.started:
             await self._start(reply["status"], reply.get("headers", []))
         self.complete = not reply.get("more_content", False)

@@ -1,15 +1,17 @@
 """
-What servers hear about the messages of ordered sockets.
+What servers hear about the messages of ordered sockets, and of cut off responses.
 
-In: messages that are consumed, from consuming.py and ordering.py, and those of dead
-processes, from supervisor.py. Out: websocket.consumed and websocket.consuming, to
-the reply channels. See specs/protocols/websocket.rst, section "Order".
+In: messages that are consumed, from consuming.py and ordering.py, responses that
+have begun, from responses.py, and those of dead processes, from supervisor.py. Out:
+websocket.consumed, websocket.consuming and http.response, to the reply channels. See
+specs/protocols/websocket.rst, section "Order", and http.rst, section "The response".
 """
 
 import logging
 import os
 import threading
 import time
+from contextlib import contextmanager
 
 from django.channels.limits import get_limits
 
@@ -17,6 +19,11 @@ from django.channels.limits import get_limits
 REPORTS_IN_TIME = 4
 # What counts as that limit where there is none.
 IDLE_SECONDS = 60
+
+# What stands for the order of a response: that of no message.
+RESPONSE = -1
+# What a server that has passed on the beginning of a response cuts it off for.
+CUT_OFF = {"type": "http.response", "status": 500}
 
 logger = logging.getLogger("django.channels.worker")
 
@@ -44,8 +51,15 @@ def tell_dropped(channel_layer, content):
 
 
 def tell_lost(channel_layer, awaited):
-    """Have servers hear that nobody consumes these (reply channel, order) any more."""
-    reports = [(name, _report(order)) for name, order in awaited]
+    """
+    Have servers hear that nobody consumes these (reply channel, order) any more.
+
+    An order of RESPONSE stands for a response that has begun and will not end.
+    """
+    reports = [
+        (name, CUT_OFF if order == RESPONSE else _report(order))
+        for name, order in awaited
+    ]
     try:
         errors = channel_layer.send_batch(reports) if reports else []
     except Exception as error:
@@ -83,10 +97,7 @@ class Following:
         """Follow a message until end(), if its server waits for the end."""
         if not is_awaited(message.content):
             return
-        if self._pid != os.getpid():
-            # After a fork, thread and journal are the parent's.
-            self.journal = None
-            self._reset()
+        self._look_for_fork()
         with self._changed:
             slot = None
             if self.journal is not None:
@@ -105,6 +116,31 @@ class Following:
             _, _, slot = self._running.pop(id(message), (None, None, None))
             if slot is not None:
                 self.journal.end(slot, comes_again)
+
+    @contextmanager
+    def response(self, reply_channel):
+        """
+        Have the server of a reply channel, a str, hear if this process dies meanwhile.
+
+        For a response that has begun: no time limit ends it.
+        """
+        self._look_for_fork()
+        with self._changed:
+            journal, slot = self.journal, None
+            if journal is not None:
+                slot = journal.await_end(reply_channel, RESPONSE)
+        try:
+            yield
+        finally:
+            if slot is not None:
+                with self._changed:
+                    journal.end(slot)
+
+    def _look_for_fork(self):
+        if self._pid != os.getpid():
+            # After a fork, thread and journal are the parent's.
+            self.journal = None
+            self._reset()
 
     def _run(self):
         seconds = get_limits()["WEBSOCKET_ORDER_SECONDS"]
