@@ -3,6 +3,7 @@ import threading
 from unittest import mock
 
 from django.channels.exceptions import ChannelFull
+from django.channels.interface import outages
 from django.channels.interface.dispatch import finish
 from django.channels.interface.lanes import SLICE, LaneDispatcher
 from django.test import SimpleTestCase
@@ -188,3 +189,15 @@ class FinishTests(SimpleTestCase):
         task = await self.start(error=ChannelFull("a"))
         await self.cancel_twice(task)
         self.assertIs(task.cancelled(), True)
+
+
+class OutageTests(SimpleTestCase):
+    def test_a_layer_that_fails_is_told_of_now_and_then(self):
+        failing = outages.Outages()
+        with mock.patch.object(outages, "time") as clock:
+            with self.assertLogs("django.channels.interface", "ERROR") as logs:
+                for second in (100, 105, 109, 110, 111):
+                    clock.monotonic.return_value = second
+                    failing.note("http.request", f"away at {second}")
+        prefix = "ERROR:django.channels.interface:Cannot send to http.request: away at"
+        self.assertEqual(logs.output, [f"{prefix} 100", f"{prefix} 110"])

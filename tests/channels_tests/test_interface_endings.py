@@ -175,7 +175,9 @@ class FaultTests(WebSocketTestCase):
             with self.assertLogs("django.channels.interface", "WARNING") as logs:
                 await client.put("websocket.receive", text="a")
                 await client.get()
-        self.assertIn("with 1013: message queue not available.", logs.output[0])
+        cause, closed = logs.output
+        self.assertIn("Cannot send to websocket.receive: gone", cause)
+        self.assertIn("with 1013: message queue not available.", closed)
         await client.disconnect(1013)
 
     @cites("WS-10", "too many replies wait to be written")

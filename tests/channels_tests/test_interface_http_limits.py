@@ -91,8 +91,11 @@ class LimitTests(HttpTestCase):
         with mock.patch.object(
             self.layer.channel_layer, "asend_batch", side_effect=away
         ):
-            status, _, body = await self.make_client().request()
+            with self.assertLogs("django.channels.interface", "ERROR") as logs:
+                status, _, body = await self.make_client().request()
         self.assertEqual((status, body), (503, b"Request queue not available.\n"))
+        line = "ERROR:django.channels.interface:Cannot send to http.request: gone"
+        self.assertEqual(logs.output, [line])
 
     @cites("HTTP-12", "when no response begins within another time limit")
     async def test_a_request_that_nobody_answers_gets_503(self):

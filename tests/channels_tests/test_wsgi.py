@@ -6,7 +6,11 @@ from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 from django.channels import channel_layers
-from django.channels.exceptions import InvalidChannelLayerError, RequestTimeout
+from django.channels.exceptions import (
+    InvalidChannelLayerError,
+    LayerUnavailable,
+    RequestTimeout,
+)
 from django.channels.handler import AsgiHandler
 from django.channels.interface import wsgi
 from django.channels.interface.bodies import BODY_CHUNK_BYTES
@@ -247,6 +251,17 @@ class MessageTests(WsgiTestCase):
 
 
 class LimitTests(WsgiTestCase):
+    def test_a_layer_that_is_away_answers_503_and_is_told_of_once(self):
+        away = LayerUnavailable("gone")
+        with mock.patch.object(self.layer.channel_layer, "send", side_effect=away):
+            with self.assertLogs("django.channels.interface", "ERROR") as logs:
+                for _ in range(2):
+                    status, _, body = self.get("/")
+                    self.assertEqual(status, "503 Service Unavailable")
+                    self.assertEqual(body, b"Request queue not available.\n")
+        line = "ERROR:django.channels.interface:Cannot send to http.request: gone"
+        self.assertEqual(logs.output, [line])
+
     @cites("HTTP-12", "stays full for its time limit, 0.5 seconds by default")
     def test_a_channel_that_stays_full_answers_503(self):
         self.layer = make_layer(layer_class=SpanningLayer, capacity=1)

@@ -12,6 +12,7 @@ import asyncio
 import logging
 
 from django.channels.exceptions import ChannelFull, LayerUnavailable
+from django.channels.interface.outages import Outages
 
 # What says that a message cannot be sent now, and may be another time.
 NO_ROOM = (ChannelFull, LayerUnavailable)
@@ -53,6 +54,7 @@ class LayerDispatcher:
 
     def __init__(self, channel_layer):
         self._layer = channel_layer
+        self._outages = Outages()
 
     def open(self):
         """Return a lane for a new connection."""
@@ -64,7 +66,11 @@ class LayerDispatcher:
 
         CancelledError means that it was sent: see finish().
         """
-        await finish(self._layer.asend(channel, message))
+        try:
+            await finish(self._layer.asend(channel, message))
+        except LayerUnavailable as error:
+            self._outages.note(channel, error)
+            raise
 
     async def send_batch(self, channel, messages):
         """
@@ -76,6 +82,9 @@ class LayerDispatcher:
             return await self._layer.asend_batch(
                 [(channel, message) for _, message in messages]
             )
+        except LayerUnavailable as error:
+            self._outages.note(channel, error)
+            raise
         except TypeError as error:
             if len(messages) == 1:
                 return [error]

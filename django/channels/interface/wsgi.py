@@ -24,6 +24,7 @@ from django.channels.exceptions import (
 from django.channels.interface.bodies import BODY_WINDOW, ClientGone, Refused
 from django.channels.interface.dispatch import NO_ROOM
 from django.channels.interface.http import LEFTOVER_SECONDS
+from django.channels.interface.outages import Outages
 from django.channels.interface.replies import ReplyInbox
 from django.channels.interface.responses import check_reply
 from django.channels.interface.wsgi_input import WsgiBody, get_message
@@ -53,6 +54,7 @@ class WsgiApplication:
         self.turn = threading.Lock()
         # When one was sent the last time.
         self.moved = 0
+        self.outages = Outages()
         # (when, name) of reply channels that somebody may still answer on.
         self._leftovers = deque()
         self._overrides = limits or {}
@@ -198,7 +200,8 @@ class WsgiConnection:
             self._layer.send("http.request", message)
         except ChannelFull:
             return False
-        except LayerUnavailable:
+        except LayerUnavailable as error:
+            self._application.outages.note("http.request", error)
             raise Refused(503, "Request queue not available.")
         except MessageTooLarge:
             raise Refused(431, "Request headers too large.")
