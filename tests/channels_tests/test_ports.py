@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from unittest import skipUnless
@@ -163,8 +164,15 @@ class Dep0006Tests(ServedPortTestCase):
     def setUp(self):
         self.redis = services.redis()
         super().setUp()
-        with sqlite3.connect(self.directory / "db.sqlite3") as database:
+        with self.open_database() as database:
             database.execute("INSERT INTO chat_room (label) VALUES ('lobby'), ('hall')")
+
+    @contextmanager
+    def open_database(self):
+        """Give a connection to the database; commit and close it at the end."""
+        path = self.directory / "db.sqlite3"
+        with closing(sqlite3.connect(path)) as connection, connection:
+            yield connection
 
     def start(self, name):
         """Return a process of the Procfile."""
@@ -209,7 +217,7 @@ class Dep0006Tests(ServedPortTestCase):
         self.assertEqual(self.hear(two), ("b", "bye"))
         self.say(other, "c", "bye")
         self.assertEqual(self.hear(other), ("c", "bye"))
-        with sqlite3.connect(self.directory / "db.sqlite3") as database:
+        with self.open_database() as database:
             said = database.execute("SELECT message FROM chat_message").fetchall()
         self.assertCountEqual(said, [("here",), ("here",), ("ä",), ("bye",), ("bye",)])
         self.assertQuiet(web, worker)
