@@ -3,15 +3,17 @@ import os
 import threading
 from unittest import mock
 
+from django.channels import Channel, route
 from django.channels.exceptions import LayerUnavailable
 from django.channels.outbox import Outbox
 from django.channels.signals import messages_dropped
+from django.channels.worker import WorkerGroup
 from django.channels.worker import outgoing as outgoing_module
 from django.channels.worker import patience
 from django.channels.worker import sender as sender_module
 from django.channels.worker.journal import create_file
 from django.channels.worker.outgoing import SLOTS, Outgoing
-from django.channels.worker.sender import DirectSender, Sender
+from django.channels.worker.sender import DirectSender, EagerSender, Sender
 from django.test import SimpleTestCase
 
 from .layers import make_layer
@@ -365,6 +367,35 @@ class OutgoingTests(SimpleTestCase):
         self.assertEqual(self.found(), [])
         pairs = self.layer.receive_batch(["a"], 10)
         self.assertEqual(sorted(message["n"] for _, message in pairs), [0, 1, 2, 3])
+
+
+class EagerSenderTests(SimpleTestCase):
+    def test_a_consumer_has_sent_when_it_is_finished(self):
+        patch_for(self, sender_module, "LATE_SECONDS", 1000)
+        layer, outbox, sender = make_layer(), Outbox(), EagerSender()
+        self.addCleanup(sender.stop, TIMEOUT)
+        outbox.add(layer, "a", {"n": 1})
+        sender.send(outbox)
+        self.assertEqual(layer.receive(["a"]), ("a", {"n": 1}))
+
+    def test_one_thread_consumes_more_than_its_consumer_found_room_for(self):
+        def fan(message):
+            for number in range(25):
+                Channel("work", channel_layer=layer).send({"n": number})
+
+        def work(message):
+            done.append(message["n"])
+            if len(done) == 25:
+                is_done.set()
+
+        done, is_done = [], threading.Event()
+        layer = make_layer([route("fan", fan), route("work", work)], capacity=10)
+        group = WorkerGroup(layer)
+        group.start()
+        self.addCleanup(group.stop, TIMEOUT)
+        layer.send("fan", {})
+        self.assertTrue(is_done.wait(TIMEOUT))
+        self.assertEqual(done, [*range(25)])
 
 
 class DirectSenderTests(SimpleTestCase):

@@ -16,7 +16,7 @@ from django.channels.own_signals import set_own_handler
 from django.channels.signals import worker_process_ready
 from django.channels.worker.coroutines import ConsumerLoop
 from django.channels.worker.prefetch import Prefetch
-from django.channels.worker.sender import DirectSender, Sender
+from django.channels.worker.sender import EagerSender, Sender
 from django.channels.worker.watch import Watch
 from django.channels.worker.worker import Worker
 
@@ -49,7 +49,7 @@ class WorkerGroup:
         self.channel_layer = channel_layer
         self._worker_class = options.pop("worker_class", Worker)
         spans = channel_layer.spans_processes
-        self.sender = Sender(outgoing) if spans else DirectSender()
+        self.sender = Sender(outgoing) if spans else EagerSender()
         self.coroutines = ConsumerLoop()
         self._options = {"signal_handlers": False, **options}
         self.prefetch = None

@@ -256,6 +256,19 @@ class Sender:
             _settle([item for item in items if isinstance(item, asyncio.Future)])
 
 
+class EagerSender(Sender):
+    """
+    Sends what a consumer sent before that is finished, if nobody else sends.
+
+    What finds no room is left to the thread, so that the consumer's is free for the
+    consumers that make room.
+    """
+
+    def send(self, outbox, delay=0):
+        super().send(outbox, delay)
+        self.take_turn()
+
+
 def _close_connections():
     """Close what receivers of messages_dropped opened: only workers keep some."""
     try:
