@@ -13,7 +13,7 @@ from django.channels.exceptions import (
 )
 from django.channels.handler import AsgiHandler
 from django.channels.interface import wsgi
-from django.channels.interface.bodies import BODY_CHUNK_BYTES
+from django.channels.interface.bodies import BODY_CHUNK_BYTES, BODY_WINDOW
 from django.channels.interface.wsgi import WsgiApplication
 from django.channels.interface.wsgi_output import status_line
 from django.channels.limits import get_limits
@@ -150,6 +150,24 @@ class MessageTests(WsgiTestCase):
         self.assertEqual(b"".join(parts), body)
         self.layer.send(message["reply_channel"], {"status": 204})
         self.assertEqual(response()[0], "204 No Content")
+
+    @cites("HTTP-5", "logged and ignored")
+    def test_a_credit_that_is_none_is_logged_and_ignored(self):
+        chunks = BODY_WINDOW + 2
+        body = b"x" * BODY_CHUNK_BYTES * chunks
+        response = self.in_thread("/", body, REQUEST_METHOD="POST")
+        message = self.next_message()
+        name, credit = message["reply_channel"], {"type": "http.request.credit"}
+        with self.assertLogs("django.channels.interface", "ERROR") as logs:
+            for none in None, "1", 1.5, True, 0, -1, BODY_WINDOW + 1, 2**62:
+                self.layer.send(name, {**credit, "chunks": none})
+            self.layer.send(name, {**credit, "chunks": BODY_WINDOW})
+            for _ in range(chunks - 1):
+                self.assertIn("content", self.next_message(message["body_channel"]))
+            self.layer.send(name, {"status": 204})
+            self.assertEqual(response()[0], "204 No Content")
+        self.assertEqual(len(logs.output), 8)
+        self.assertIn("an int from 1 to 64, not None.", logs.output[0])
 
     @cites("HTTP-6", "or the request is refused meanwhile")
     def test_an_answer_that_comes_early_ends_the_body(self):

@@ -53,6 +53,19 @@ class Progress:
         self.last = asyncio.get_running_loop().time()
 
 
+def is_credit(chunks, path):
+    """Return whether it is a number of chunks; log it if not."""
+    if type(chunks) is int and 0 < chunks <= BODY_WINDOW:
+        return True
+    logger.error(
+        "Ignored a credit for %s: chunks must be an int from 1 to %d, not %r.",
+        path,
+        BODY_WINDOW,
+        chunks,
+    )
+    return False
+
+
 class RequestBody:
     """
     Reads a body, and forwards what does not fit into the request.
@@ -123,14 +136,7 @@ class RequestBody:
 
     def add_credit(self, chunks, path):
         """Let so many more chunks be sent; log what is no such number."""
-        if type(chunks) is not int or not 0 < chunks <= BODY_WINDOW:
-            logger.error(
-                "Ignored a credit for %s: chunks must be an int from 1 to %d, not %r.",
-                path,
-                BODY_WINDOW,
-                chunks,
-            )
-        elif self._credit is not None:
+        if is_credit(chunks, path) and self._credit is not None:
             self._progress.note()
             for _ in range(chunks):
                 self._credit.release()

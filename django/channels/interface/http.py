@@ -122,7 +122,8 @@ class HttpConnection:
         for name, value in self._headers:
             size += len(name) + len(value)
             if name == b"content-length" and value.isdigit():
-                self._body.check_size(int(value))
+                # An int takes no more than 4,300 digits.
+                self._body.check_size(float(value))
         if limit is not None and size > limit:
             raise Refused(431, f"Request headers exceed {limit} bytes.")
 

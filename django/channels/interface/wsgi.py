@@ -21,7 +21,12 @@ from django.channels.exceptions import (
     MessageTooLarge,
     RequestTimeout,
 )
-from django.channels.interface.bodies import BODY_WINDOW, ClientGone, Refused
+from django.channels.interface.bodies import (
+    BODY_WINDOW,
+    ClientGone,
+    Refused,
+    is_credit,
+)
 from django.channels.interface.dispatch import NO_ROOM
 from django.channels.interface.http import LEFTOVER_SECONDS
 from django.channels.interface.outages import Outages
@@ -217,7 +222,8 @@ class WsgiConnection:
                     reply = self._await_reply()
                     if reply.get("type") != "http.request.credit":
                         return reply
-                    credit += reply.get("chunks", 0)
+                    if is_credit(reply.get("chunks"), self._environ.get("PATH_INFO")):
+                        credit += reply["chunks"]
                 chunk = body.read_chunk()
                 self._send_part(channel, content=chunk, more_content=body.has_more)
                 credit -= 1
