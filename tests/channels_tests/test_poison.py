@@ -91,7 +91,47 @@ class LaterTests(PoisonTestCase):
         self.consume(lambda message: message.content.update(text=text))
 
 
+class DepthTests(PoisonTestCase):
+    def test_a_consumer_that_never_stops_to_call_is_an_error(self):
+        def consumer(message):
+            Channel("b", channel_layer=self.layer).send({})
+            consumer(message)
+
+        self.assertFails(self.make_worker(consumer), "RecursionError")
+        self.assertEqual(self.layer.receive(["b"]), (None, None))
+
+    def test_what_a_thread_of_a_consumer_sends_leaves_although_that_fails(self):
+        def send():
+            Channel("b", channel_layer=self.layer).send({"n": 1})
+
+        def consumer(message):
+            thread = threading.Thread(target=send)
+            thread.start()
+            thread.join()
+            Channel("b", channel_layer=self.layer).send({"n": 2})
+            raise ValueError("after its thread")
+
+        self.assertFails(self.make_worker(consumer), "after its thread")
+        self.assertEqual(self.layer.receive(["b"]), ("b", {"n": 1}))
+        self.assertEqual(self.layer.receive(["b"]), (None, None))
+
+
 class ReceiverTests(PoisonTestCase):
+    def test_a_receiver_that_fails_before_a_consumer_is_an_error_of_it(self):
+        def fail(**kwargs):
+            raise ValueError("before")
+
+        signals.consumer_started.connect(fail)
+        self.addCleanup(signals.consumer_started.disconnect, fail)
+        finished = self.receiver(signals.consumer_finished)
+        consumer = mock.Mock(__qualname__="consumer")
+        worker = self.make_worker(consumer, "websocket.connect")
+        content = {"reply_channel": "r!x"}
+        self.assertFails(worker, "before", content, "websocket.connect")
+        consumer.assert_not_called()
+        finished.assert_called_once()
+        self.assertEqual(self.layer.receive(["r!"]), ("r!x", {"accept": False}))
+
     def test_a_receiver_that_fails_after_a_consumer_changes_no_answer(self):
         def consumer(message):
             message.reply_channel.send({"accept": True})
@@ -128,14 +168,17 @@ class LoopTests(PoisonTestCase):
             sys.exit(7)
 
         async def poison(message):
+            begun.set()
             await asyncio.gather(leave())
 
         async def echo(message):
             Channel("results", channel_layer=self.layer).send({"n": message["n"]})
 
+        begun = threading.Event()
         group = self.start(route("poison", poison), route("a", echo))
         with self.assertLogs("django.channels.worker", "ERROR") as logs:
             self.layer.send("poison", {})
+            self.assertTrue(begun.wait(TIMEOUT))
             self.layer.send("a", {"n": 1})
             self.assertEqual(self.result(), {"n": 1})
             self.assertIs(group.stop(TIMEOUT), True)
