@@ -40,15 +40,25 @@ def session_for_reply_channel(reply_channel):
     Return the session of the connection with this reply channel, a str.
 
     It is stored by CHANNEL_SESSION_ENGINE, which is SESSION_ENGINE unless set.
-    Its key follows from the name and SECRET_KEY; nobody else can tell it. Raise
-    ValueError for the engine that keeps sessions in cookies.
+    Its key follows from the name and SECRET_KEY, or one of SECRET_KEY_FALLBACKS if it
+    began under that; nobody else can tell it. Raise ValueError for the engine that
+    keeps sessions in cookies.
     """
     engine = getattr(settings, "CHANNEL_SESSION_ENGINE", settings.SESSION_ENGINE)
-    return get_store(engine, for_channels=True)(_key_for(reply_channel))
+    store = get_store(engine, for_channels=True)
+    session = store(_key_for(reply_channel, settings.SECRET_KEY))
+    if settings.SECRET_KEY_FALLBACKS and not session.exists(session.session_key):
+        for secret in settings.SECRET_KEY_FALLBACKS:
+            key = _key_for(reply_channel, secret)
+            if session.exists(key):
+                return store(key)
+    return session
 
 
-def _key_for(reply_channel):
-    digest = salted_hmac(__name__, str(reply_channel), algorithm="sha256").hexdigest()
+def _key_for(reply_channel, secret):
+    digest = salted_hmac(
+        __name__, str(reply_channel), secret=secret, algorithm="sha256"
+    ).hexdigest()
     return (KEY_PREFIX + digest)[:KEY_LENGTH]
 
 
@@ -159,7 +169,7 @@ def get_http_session(key):
 
 
 def _cookie_key(headers):
-    """Return the value of the session cookie, None if there is not exactly one."""
+    """Return the value of the session cookie, the last one as for views, or None."""
     cookies = [value.decode("latin1") for name, value in headers if name == b"cookie"]
     return parse_cookie("; ".join(cookies)).get(settings.SESSION_COOKIE_NAME)
 

@@ -63,6 +63,26 @@ class DecoratorTests(SessionTestCase):
             consumer(self.message())
             self.assertEqual(self.stored(), {"n": number})
 
+    def test_a_session_outlives_a_change_of_the_secret_key(self):
+        old = {"SECRET_KEY": "old", "SECRET_KEY_FALLBACKS": []}
+        new = {"SECRET_KEY": "new", "SECRET_KEY_FALLBACKS": ["older", "old"]}
+
+        @channel_session
+        def consumer(message):
+            message.channel_session["n"] = message.channel_session.get("n", 0) + 1
+
+        for settings, n in (old, 1), (new, 2), (new, 3):
+            with self.subTest(n=n), override_settings(**settings):
+                consumer(self.message())
+                self.assertEqual(self.stored(), {"n": n})
+        with override_settings(**new):
+            session_for_reply_channel(REPLY_CHANNEL).delete()
+            self.assertEqual(Session.objects.count(), 0)
+            # What begins now is nothing that the old key is needed for.
+            consumer(self.message())
+        with override_settings(SECRET_KEY="new", SECRET_KEY_FALLBACKS=[]):
+            self.assertEqual(self.stored(), {"n": 1})
+
     def test_without_a_decorator_the_error_says_where_they_are(self):
         message = connect_message(make_layer())
         for name, module in (
