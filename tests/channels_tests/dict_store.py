@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 
+from django.channels.backends.counters import COUNTERS
 from django.channels.backends.shared.layer import SharedChannelLayer
 from django.channels.backends.shared.store import (
     LEASE_SECONDS,
@@ -18,14 +19,6 @@ from django.channels.backends.shared.store import (
 )
 from django.channels.exceptions import LayerUnavailable
 from django.channels.names import new_name
-
-COUNTERS = (
-    "messages_count",
-    "delivered_count",
-    "dropped_count",
-    "expired_count",
-    "channel_full_count",
-)
 
 
 class Queue:

@@ -7,7 +7,7 @@ from django.test.layer_conformance.base import EXPIRY, in_time
 from .utils import TIMEOUT
 
 
-class StoreTests:
+class Stores:
     """
     For a SimpleTestCase whose make_store() returns another process's store.
 
@@ -18,14 +18,6 @@ class StoreTests:
         """Return a new store, on the place of this test."""
         raise NotImplementedError
 
-    def pass_time(self, store, seconds):
-        """Return when ``seconds`` are over for what the store holds."""
-        store.listen(seconds)
-
-    def in_time(self, store, action):
-        """Return what ``action()`` returns, called before anything can expire."""
-        return in_time(action, lambda: self.pass_time(store, EXPIRY))
-
     def stores(self, count=2, **options):
         """Return stores of as many processes, each with a lease."""
         stores = [self.make_store(**options) for _ in range(count)]
@@ -34,12 +26,24 @@ class StoreTests:
             self.assertIs(store.renew(), True)
         return stores
 
-    def send(self, store, queue, *payloads, capacity=100):
-        return store.append([(queue, capacity, list(payloads))])[0]
-
     def take(self, store, *names, limit=100, wait=False):
         """Return the payloads that are taken."""
         return [e.payload for _, e in store.take(list(names), limit, wait)]
+
+
+class StoreTests(Stores):
+    """What every store does. See Stores."""
+
+    def pass_time(self, store, seconds):
+        """Return when ``seconds`` are over for what the store holds."""
+        store.listen(seconds)
+
+    def in_time(self, store, action):
+        """Return what ``action()`` returns, called before anything can expire."""
+        return in_time(action, lambda: self.pass_time(store, EXPIRY))
+
+    def send(self, store, queue, *payloads, capacity=100):
+        return store.append([(queue, capacity, list(payloads))])[0]
 
     def listen(self, store, inboxes=()):
         """Return the names of the queues that ring next."""

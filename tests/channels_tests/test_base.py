@@ -179,9 +179,8 @@ class AsyncBridgeTests(SimpleTestCase):
         with self.assertRaisesMessage(OSError, "gone"):
             asyncio.run(self.layer.areceive(["a"], **WAIT))
 
-    def test_what_a_thread_takes_after_the_cancellation_goes_back(self):
-        # The caller leaves while the thread is about to take a message.
-        self.layer.send("a", {"n": 1})
+    def slow_receive(self):
+        """Return when it has begun, what lets it go on, and a slow receive_batch()."""
         begun, go_on = threading.Event(), threading.Event()
         receive_batch = self.layer.receive_batch
 
@@ -189,6 +188,13 @@ class AsyncBridgeTests(SimpleTestCase):
             begun.set()
             go_on.wait(20)
             return receive_batch(*args, **kwargs)
+
+        return begun, go_on, slow
+
+    def test_what_a_thread_takes_after_the_cancellation_goes_back(self):
+        # The caller leaves while the thread is about to take a message.
+        self.layer.send("a", {"n": 1})
+        begun, go_on, slow = self.slow_receive()
 
         async def main():
             task = asyncio.create_task(self.layer.areceive(["a"], **WAIT))
@@ -227,14 +233,7 @@ class AsyncBridgeTests(SimpleTestCase):
         self.assertEqual(self.layer.receive(["a"], **WAIT), ("a", {"n": 1}))
 
     def test_what_is_taken_for_a_closed_loop_goes_back(self):
-        begun, go_on = threading.Event(), threading.Event()
-        receive_batch = self.layer.receive_batch
-
-        def slow(*args, **kwargs):
-            begun.set()
-            go_on.wait(20)
-            return receive_batch(*args, **kwargs)
-
+        begun, go_on, slow = self.slow_receive()
         loop = asyncio.new_event_loop()
         loop.set_exception_handler(lambda loop, context: None)
         with mock.patch.object(self.layer, "receive_batch", slow):

@@ -8,6 +8,7 @@ from django.test import SimpleTestCase, tag
 from . import services
 from .ledger import scenarios
 from .ledger.breaking import ServerScenarios
+from .ledger.cases import LedgerTestCase
 from .ledger.filling import SmallDisk
 from .services.waiting import wait_for
 
@@ -18,7 +19,7 @@ TABLES = (
 )
 
 
-class DatabaseLedgerTestCase(scenarios.LedgerTestCase):
+class DatabaseLedgerTestCase(LedgerTestCase):
     layer = "database"
     backend = DATABASE
 
@@ -47,17 +48,7 @@ class SQLiteLedgerTests(
         self.addCleanup(disk.stop)
         self.folder = disk.folder
         with self.make_ledger() as ledger:
-            one, two = self.programs(ledger, 2)
-            one.play("reader", "r1", channels=scenarios.NORMAL, limit=3)
-            one.play("member", "m1", groups=scenarios.GROUPS)
-            ledger.members_ready("m1")
-            options = {
-                "channels": scenarios.NORMAL,
-                "groups": scenarios.GROUPS,
-                "pace": scenarios.PACE_SECONDS,
-            }
-            two.play("writer", "w1", **options)
-            ledger.progress(50)
+            self.begin_traffic(ledger)
             with ledger.broken():
                 disk.fill()
                 ledger.wait(lambda books: books.errors, "somebody is refused")

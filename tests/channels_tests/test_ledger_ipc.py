@@ -6,6 +6,7 @@ from pathlib import Path
 from django.test import SimpleTestCase, tag
 
 from .ledger import scenarios
+from .ledger.cases import LedgerTestCase
 from .ledger.filling import SmallDisk
 from .ledger.journal import now
 
@@ -14,7 +15,7 @@ IPC = "django.channels.backends.ipc.IPCChannelLayer"
 SIZE_BYTES = 1024 * 1024
 
 
-class IPCLedgerTestCase(scenarios.LedgerTestCase):
+class IPCLedgerTestCase(LedgerTestCase):
     layer = "ipc"
     backend = IPC
 
@@ -37,20 +38,6 @@ class IPCLedgerTests(
 
 
 class IPCFileLedgerTests(IPCLedgerTestCase, SimpleTestCase):
-    def play(self, ledger):
-        one, two = self.programs(ledger, 2)
-        one.play("reader", "r1", channels=scenarios.NORMAL, limit=3)
-        one.play("member", "m1", groups=scenarios.GROUPS)
-        ledger.members_ready("m1")
-        options = {
-            "channels": scenarios.NORMAL,
-            "groups": scenarios.GROUPS,
-            "pace": scenarios.PACE_SECONDS,
-        }
-        two.play("writer", "w1", **options, callers=2)
-        ledger.progress(50)
-        return one, two
-
     def test_a_file_that_is_full_refuses_and_takes_again(self):
         with self.make_ledger(size=SIZE_BYTES, capacity=1_000_000) as ledger:
             one, two = self.programs(ledger, 2)
@@ -75,7 +62,7 @@ class IPCFileLedgerTests(IPCLedgerTestCase, SimpleTestCase):
         self.addCleanup(disk.stop)
         self.path = disk.folder / "layer"
         with self.make_ledger() as ledger:
-            self.play(ledger)
+            self.begin_traffic(ledger, callers=2)
             with ledger.broken():
                 disk.fill()
                 ledger.progress(20)
@@ -86,7 +73,7 @@ class IPCFileLedgerTests(IPCLedgerTestCase, SimpleTestCase):
 
     def test_a_file_that_somebody_deletes_is_made_again(self):
         with self.make_ledger() as ledger:
-            self.play(ledger)
+            self.begin_traffic(ledger, callers=2)
             with ledger.broken():
                 for file in self.path.iterdir():
                     if file.is_file():

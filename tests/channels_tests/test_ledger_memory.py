@@ -3,7 +3,8 @@
 from django.test import SimpleTestCase
 
 from .layers import MEMORY
-from .ledger.scenarios import LedgerTestCase, WorkloadScenarios
+from .ledger.cases import LedgerTestCase
+from .ledger.scenarios import WorkloadScenarios
 
 
 class MemoryLedgerTests(WorkloadScenarios, LedgerTestCase, SimpleTestCase):

@@ -8,6 +8,7 @@ from django.test import SimpleTestCase, tag
 from . import services
 from .ledger import scenarios
 from .ledger.breaking import ServerScenarios
+from .ledger.cases import LedgerTestCase
 from .ledger.journal import now
 
 REDIS = "django.channels.backends.redis.RedisChannelLayer"
@@ -16,7 +17,7 @@ FILLER = "filler"
 CHUNK_BYTES = 64 * 1024
 
 
-class RedisLedgerTestCase(scenarios.LedgerTestCase):
+class RedisLedgerTestCase(LedgerTestCase):
     layer = "redis"
     backend = REDIS
 

@@ -13,20 +13,12 @@ from django.test import SimpleTestCase
 from . import services
 from .proxy import Proxy
 from .redis_stores import OneRedis, command
+from .stores import Stores
 from .utils import TIMEOUT
 
 
-class RedisFaultTestCase(OneRedis, SimpleTestCase):
-    def stores(self, count=2, **options):
-        """Return stores of as many processes, each with a lease."""
-        stores = [self.make_store(**options) for _ in range(count)]
-        for store in stores:
-            self.addCleanup(store.close)
-            self.assertIs(store.renew(), True)
-        return stores
-
-    def take(self, store, *names, limit=100, wait=False):
-        return [e.payload for _, e in store.take(list(names), limit, wait)]
+class RedisFaultTestCase(OneRedis, Stores, SimpleTestCase):
+    """With stores of several processes on one server."""
 
 
 class ReconnectionTests(RedisFaultTestCase):

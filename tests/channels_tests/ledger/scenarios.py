@@ -1,106 +1,22 @@
 """
 Runs of a ledger that every layer goes through, as tests.
 
-A test class says how its layer is made and takes the mixins that suit it.
+A LedgerTestCase, see cases.py, takes the mixins that suit its layer.
 """
 
 import threading
 
 from django.channels.backends.shared.store import LEASE_SECONDS
 
-from . import audit
+from .cases import GROUPS, NORMAL, PACE_SECONDS, SINGLE
 from .clocks import FakeClock
-from .conductor import Ledger
 from .faults import FAULTS, NOTHING
 from .journal import now
 
-CAPACITY = 10_000
-# Seconds between two sends of a writer that goes on until it is stopped.
-PACE_SECONDS = 0.002
 # Seconds that a process stands still at the most, if it is not to lose its lease.
 STILL_SECONDS = 3
 # Seconds that one stands still beyond its lease.
 MARGIN_SECONDS = 2
-NORMAL = ["work.a", "work.b"]
-SINGLE = ["one?a", "one?b"]
-GROUPS = ["all", "some"]
-
-
-class LedgerTestCase:
-    """For a SimpleTestCase that says which layer it is about."""
-
-    # The key of the layer in FAULTS.
-    layer = None
-    backend = None
-    spans_processes = True
-    # Does one that stands still with a lock stop the others for as long?
-    can_stop_others = False
-    # How many messages each caller of a writer sends.
-    count = 60
-    # How many processes are killed in one run.
-    kills = 3
-
-    def config(self):
-        """Return CONFIG for a layer that no other test uses."""
-        return {}
-
-    def database_settings(self):
-        """Return DATABASES for the programs."""
-        return {}
-
-    def make_ledger(self, **config):
-        config = {"capacity": CAPACITY, **self.config(), **config}
-        return Ledger(self.backend, config, self.database_settings())
-
-    def programs(self, ledger, count):
-        """Return that many programs; the same one if it is all that there can be."""
-        if self.spans_processes:
-            return ledger.start(count)
-        return ledger.start(1) * count
-
-    def assertBooksAgree(self, ledger, fault=None):
-        """Hold what never happens, the counters, and the cost of a fault."""
-        statistics = ledger.statistics()
-        books = ledger.read()
-        findings = audit.Audit(books)
-        self.assertEqual(findings.findings(), {}, books.summary())
-        for queue, counters in {"all": statistics, **books.details}.items():
-            self.assertBalanced(queue, counters, books)
-        lost = findings.lost()
-        if fault is None:
-            self.assertExact(books, findings, statistics)
-            return lost
-        cost = FAULTS[fault].costs[self.layer]
-        unexcused = cost.unexcused(books, lost)
-        counted = statistics["dropped_count"] + statistics["expired_count"]
-        if len(unexcused) > counted:
-            self.fail(
-                f"{len(unexcused)} of {len(lost)} losses are more than {fault!r} may "
-                f"cost ({cost.name}): {unexcused[:5]}. {books.summary()} {statistics}"
-            )
-        return lost
-
-    def assertBalanced(self, queue, statistics, books):
-        parts = "delivered_count", "dropped_count", "expired_count", "messages_pending"
-        total = sum(statistics[part] for part in parts)
-        what = f"{queue}: {statistics} {books.summary()} {books.details}"
-        self.assertEqual(statistics["messages_count"], total, what)
-
-    def assertExact(self, books, findings, statistics):
-        """Hold every counter against the journals of a run without faults."""
-        lost, unclear = len(findings.lost()), findings.unclear()
-        counted = statistics["dropped_count"] + statistics["expired_count"]
-        what = f"{books.summary()} {statistics}"
-        self.assertLessEqual(lost, counted, f"{findings.lost()[:5]} {what}")
-        self.assertLessEqual(counted, lost + unclear, what)
-        self.assertEqual(statistics["messages_pending"], 0, what)
-        self.assertEqual(statistics["delivered_count"], len(books.receipts), what)
-        self.assertFalse(books.errors, what)
-        outcomes = books.outcomes()
-        self.assertEqual(set(outcomes) - {"sent", "refused"}, set(), what)
-        self.assertGreaterEqual(
-            statistics["channel_full_count"], outcomes["refused"], what
-        )
 
 
 class WorkloadScenarios:
