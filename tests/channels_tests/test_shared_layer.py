@@ -419,7 +419,8 @@ class CourierTests(SharedLayerTestCase):
             closings = [
                 asyncio.create_task(layer.aclose_channel(name)) for name in names[1:]
             ]
-            await asyncio.sleep(0)
+            while len(layer._owner.find("in!").closing) < len(closings):
+                await asyncio.sleep(0)
             go_on.set()
             await asyncio.gather(busy, *closings)
 
