@@ -19,6 +19,11 @@ from .envelopes import ADD, MESSAGE, EnvelopeError
 from .inboxes import FETCH_LIMIT
 from .store import AHEAD
 
+# After so many takes without a message, others get their turn with the inboxes.
+MOST_TAKES = 16
+# How long that is, in seconds.
+TURN_SECONDS = 0.001
+
 logger = logging.getLogger("django.channels")
 
 
@@ -45,6 +50,12 @@ class Reader:
         """Return up to ``limit`` pairs that are there; see Store.take()."""
         if wait:
             self._owner.stay_alive()
+        while (pairs := self._take_some(selection, limit, wait)) is None:
+            time.sleep(TURN_SECONDS)
+        return pairs
+
+    def _take_some(self, selection, limit, wait):
+        """Return pairs as take() does, or None if others are to have their turn."""
         if len(selection.names) == len(selection.inboxes) == 1:
             inbox = self._owner.inbox(selection.names[0])
             with inbox.lock:
@@ -80,8 +91,13 @@ class Reader:
         return pairs
 
     def _take_stored(self, names, inboxes, limit, wait):
-        """Take from the store until there is a message, or nothing at all."""
-        while True:
+        """
+        Take from the store until there is a message, or nothing at all.
+
+        Return None if there was neither: members that come and go all the time
+        are not to keep the keeper from renewing the lease.
+        """
+        for _ in range(MOST_TAKES):
             taken = self._store.take(list(names), limit, wait)
             pairs = self._read(taken, inboxes)
             for name in names:
@@ -89,6 +105,7 @@ class Reader:
                     pairs += inboxes[name].take(limit - len(pairs))
             if pairs or not taken:
                 return pairs
+        return None
 
     def _read(self, taken, inboxes):
         """Return the pairs of plain channels; what is an inbox's goes there."""
