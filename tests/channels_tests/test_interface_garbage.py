@@ -1,6 +1,7 @@
 """What is left of connections, when they are over, for the garbage collector."""
 
 import asyncio
+import sys
 from contextlib import suppress
 from unittest import mock
 
@@ -99,6 +100,8 @@ class RequestGarbageTests(ConnectionGarbageTestCase):
         await client.ended()
 
     async def be_cancelled(self):
+        if sys.version_info < (3, 11):
+            self.skipTest("Python 3.10 keeps what was cancelled in a cycle.")
         client, message = await self.ask()
         await self.cancel(client)
         await self.answer_late(client, message)
@@ -170,6 +173,8 @@ class SocketGarbageTests(ConnectionGarbageTestCase):
         await self.next_message("websocket.disconnect")
 
     async def be_cancelled(self):
+        if sys.version_info < (3, 11):
+            self.skipTest("Python 3.10 keeps what was cancelled in a cycle.")
         client, message = await self.connect()
         await self.cancel(client)
         await self.next_message("websocket.disconnect")
