@@ -8,6 +8,7 @@ a server has from an earlier run, or from another server, has other names.
 """
 
 import logging
+import re
 import secrets
 import threading
 from collections import deque
@@ -35,6 +36,13 @@ ELSEWHERE = (
     "TRYAGAIN",
     "UNBLOCKED",
 )
+# How Redis before 7.0 says READONLY of what a script does: no write is done.
+READ_ONLY_SCRIPT = re.compile(r"ERR Error running script .*-READONLY", re.DOTALL)
+
+
+def _is_elsewhere(text):
+    """Return whether a refusal says that another server is the one to ask."""
+    return text.startswith(ELSEWHERE) or bool(READ_ONLY_SCRIPT.match(text))
 
 
 class Shard:
@@ -147,7 +155,7 @@ class Shard:
             if text.startswith("NOSCRIPT"):
                 reply = wire.call("EVAL", script.text, 1, self.keys, *words)
                 text = str(reply)
-            if isinstance(reply, ErrorReply) and text.startswith(ELSEWHERE):
+            if isinstance(reply, ErrorReply) and _is_elsewhere(text):
                 self.server.lose()
                 wire.close()
                 raise WireError(text)
