@@ -20,8 +20,10 @@ QUESTION_SECONDS = 5
 
 
 def redis_program():
-    """Return the path of a redis-server that is new enough, or None."""
+    """Return the path of a redis-server that is new enough, none from a wheel."""
     path = find_command("redis-server")
+    if path and Path(path).parent == Path(sys.executable).parent:
+        path = shutil.which("redis-server", path="/usr/local/bin:/usr/bin")
     return path if path and version_of(path) >= OLDEST_REDIS else None
 
 
