@@ -12,9 +12,10 @@ logger = logging.getLogger("django.channels")
 
 
 class Closer:
-    """Closes names of this process's inboxes."""
+    """Closes names of this process's inboxes. ``name`` is the layer's, for the log."""
 
-    def __init__(self, owner, reader):
+    def __init__(self, name, owner, reader):
+        self._name = name
         self._owner = owner
         self._reader = reader
 
@@ -75,5 +76,7 @@ class Closer:
             self._close_waiting(inbox)
         except Exception:
             logger.exception(
-                "Cannot drop what waits for closed names of %s.", inbox.name
+                "%s cannot drop what waits for closed names of %s.",
+                self._name,
+                inbox.name,
             )

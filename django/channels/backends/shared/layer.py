@@ -54,7 +54,7 @@ class SharedChannelLayer(BaseChannelLayer):
         self._owner = Owner(self, self._store, self._reader.deliver)
         self._reader.set_owner(self._owner)
         self._courier = self._owner.courier
-        self._closer = Closer(self._owner, self._reader)
+        self._closer = Closer(type(self).__name__, self._owner, self._reader)
 
     def after_fork(self):
         super().after_fork()
