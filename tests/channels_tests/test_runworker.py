@@ -6,6 +6,7 @@ import signal
 import sys
 from functools import partial
 from io import StringIO
+from unittest.mock import ANY
 
 from django.channels import route
 from django.channels.worker import runworker
@@ -18,7 +19,7 @@ from .processes import Process
 from .utils import TIMEOUT
 from .workers import ROUTING, WorkersTestCase
 
-# A process in which nothing that consumers send leaves in time.
+# Tells what the garbage collector leaves alone.
 FROZEN = """
 
 import gc
@@ -31,6 +32,26 @@ def frozen(message):
 channel_routing.append(route("frozen", frozen))
 """
 
+# Fetches what there is; its layer waits for an answer before it takes it back.
+SLOW_TO_PUT_BACK = """
+
+from django.channels.backends.ipc import IPCChannelLayer
+from django.channels.worker import prefetch
+
+prefetch.FETCHED_SECONDS = 3600.0
+put_back = IPCChannelLayer.put_back
+
+
+def put_back_slowly(self, pairs):
+    tell(back=len(pairs))
+    self.receive(["go"], block=True, timeout=60)
+    return put_back(self, pairs)
+
+
+IPCChannelLayer.put_back = put_back_slowly
+"""
+
+# A process in which nothing that consumers send leaves in time.
 WITHOUT_SENDING = """
 
 from django.channels.worker.sender import Sender
@@ -165,6 +186,23 @@ class StoppingTests(WorkersTestCase):
         self.assertEqual(process.wait(), 1)
         process.wait_for_line("Ending the workers at once.")
         # The consumer's message was begun, the others were not.
+        self.assertEqual(self.pending("hold"), 2)
+
+    def test_a_second_ctrl_c_lets_messages_go_back_first(self):
+        with self.routing.open("a") as file:
+            file.write(SLOW_TO_PUT_BACK)
+        process = self.start()
+        # Until it knows how long they take, a worker fetches one at a time.
+        self.send_numbers("work", 100)
+        self.numbers(100)
+        self.layer.send_batch([("hold", {"n": number}) for number in range(3)])
+        self.assertEqual(self.result()["began"], 0)
+        process.interrupt()
+        self.assertEqual(self.result(), {"pid": ANY, "back": 2})
+        process.interrupt()
+        process.wait_for_line("Ending the workers at once.")
+        self.send("go", {})
+        self.assertEqual(process.wait(), 1)
         self.assertEqual(self.pending("hold"), 2)
 
     def test_coroutines_finish_as_well(self):

@@ -13,7 +13,7 @@ import time
 
 from django.channels.worker.journal import Journal, create_file
 from django.channels.worker.outgoing import Outgoing
-from django.channels.worker.workerprocess import READY, VARIABLE
+from django.channels.worker.workerprocess import GIVEN_BACK, READY, VARIABLE
 
 # Seconds that a process that is to end has beyond those for its consumers.
 GRACE_SECONDS = 3.0
@@ -31,6 +31,7 @@ class ChildProcess:
         self.is_ending = False
         # When it was ready, None before.
         self._ready_since = None
+        self._has_given_back = False
         # When it is to be killed, if it is.
         self.kill_at = None
         self._is_aborted = False
@@ -75,12 +76,15 @@ class ChildProcess:
         self._popen.wait()
 
     def hear(self):
-        """Return whether it has just told that it is ready."""
-        with contextlib.suppress(BlockingIOError, ConnectionError):
-            if self.line.recv(16) == READY:
-                self._ready_since = time.monotonic()
-                return True
-        return False
+        """Note and return the bytes that it has told, none if it is about to end."""
+        try:
+            heard = self.line.recv(16)
+        except ConnectionError:
+            return b""
+        if READY in heard:
+            self._ready_since = time.monotonic()
+        self._has_given_back |= GIVEN_BACK in heard
+        return heard
 
     def stands_still(self, seconds):
         """Return whether it is ready and has not moved for so many seconds."""
@@ -99,6 +103,18 @@ class ChildProcess:
         """End it now, with the stacks of its threads on standard error."""
         self._is_aborted = True
         self._popen.send_signal(signal.SIGABRT)
+
+    def let_give_back(self, deadline):
+        """
+        Wait until what it had fetched is back on the layer, if it was told to end.
+
+        Return at the deadline, on the clock time.monotonic(), at the latest.
+        """
+        is_giving = self.is_ending and self.is_ready and not self._has_given_back
+        while is_giving and (left := deadline - time.monotonic()) > 0:
+            self.line.settimeout(left)
+            with contextlib.suppress(TimeoutError):
+                is_giving = bool(self.hear()) and not self._has_given_back
 
     def kill(self):
         """End it now."""

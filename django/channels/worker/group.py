@@ -60,6 +60,8 @@ class WorkerGroup:
         self.coroutines.choose_thread = self.prefetch.choose_thread
         self.workers = [self._make_worker(number) for number in range(n_threads)]
         self._watch = Watch(self, journal, time_limit, on_overdue)
+        # Called at the end, once all is back on the layer that has not begun.
+        self.on_given_back = None
         self._is_ending = False
         self._ended = threading.Event()
         # What wakes a wait for signals, before Python handles them: two sockets.
@@ -91,6 +93,8 @@ class WorkerGroup:
         for worker in self.workers:
             worker.termed = True
         self.prefetch.stop()
+        if self.on_given_back is not None:
+            self.on_given_back()
         logger.debug("Beginning nothing more; what runs has %.1f s.", left())
         done = self.coroutines.stop(left())
         # Until then, coroutines had the threads do what is synchronous.

@@ -18,7 +18,7 @@ from django.channels.layers import channel_layers
 from django.channels.outbox import Outbox
 from django.channels.worker import reports
 from django.channels.worker.childprocess import ChildProcess
-from django.channels.worker.workerprocess import describe_exit
+from django.channels.worker.workerprocess import READY, describe_exit
 
 # Seconds until a process in the place of one that ended starts, and the most: for
 # those that were ready, and for those that never came so far.
@@ -29,6 +29,8 @@ LAST_BACKOFF_SECONDS = 5.0
 QUICK_END_SECONDS = 1.0
 # Seconds between two looks at the processes whose consumers have a time limit.
 LOOK_SECONDS = 1.0
+# Seconds that processes which are to end at once have to put back what they fetched.
+GIVING_BACK_SECONDS = 3.0
 
 logger = logging.getLogger("django.channels.worker")
 
@@ -128,11 +130,11 @@ class Supervisor:
             if key.data is None:
                 # What a signal wrote.
                 key.fileobj.recv(4096)
-            elif key.data.hear():
-                self._welcome(key.data)
-            else:
+            elif not (heard := key.data.hear()):
                 # It ends; its exit code tells the rest.
                 self._selector.unregister(key.fileobj)
+            elif READY in heard:
+                self._welcome(key.data)
         while self._signals:
             self._obey(self._signals.pop(0))
         for process in [p for p in self._processes if p.poll() is not None]:
@@ -284,7 +286,9 @@ class Supervisor:
 
     def _end_now(self):
         """Kill every process there is, and put back what they leave."""
+        deadline = time.monotonic() + GIVING_BACK_SECONDS
         for process in self._processes:
+            process.let_give_back(deadline)
             process.kill()
         for process in list(self._processes):
             process.wait()

@@ -2,9 +2,11 @@
 A worker process under a supervisor, seen from inside.
 
 In: three descriptors that childprocess.py leaves open, named in an environment
-variable, and SIGTERM. Out: a byte when the workers are ready, and an exit code.
+variable, and SIGTERM. Out: a byte when the workers are ready, another when at the
+end nothing is left to put back, and an exit code.
 """
 
+import contextlib
 import faulthandler
 import logging
 import os
@@ -21,8 +23,9 @@ from django.channels.worker.reports import following
 # The variable: the descriptors of the line to the supervisor, of the journal and of
 # what is outgoing.
 VARIABLE = "DJANGO_CHANNELS_WORKER"
-# What goes over the line when the workers are ready.
-READY = b"r"
+# What goes over the line: the workers are ready; what they will not begin is back
+# on the layer.
+READY, GIVEN_BACK = b"r", b"g"
 # Exit codes: a consumer was cut off at the end, or ran past its time limit.
 CUT_OFF, OVERDUE = 3, 4
 
@@ -73,6 +76,7 @@ class WorkerProcess:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         set_own_handler(signal.SIGTERM, lambda *args: group.end())
         group.wake_on_signals()
+        group.on_given_back = self._tell_given_back
         # The supervisor aborts a process in which no thread can move.
         faulthandler.enable()
         threading.Thread(target=self._listen, daemon=True).start()
@@ -88,6 +92,11 @@ class WorkerProcess:
         """End the group: a consumer keeps one of its threads."""
         self._is_overdue = True
         self._group.end()
+
+    def _tell_given_back(self):
+        # A supervisor that was killed needs to know nothing.
+        with contextlib.suppress(ConnectionError):
+            self._line.send(GIVEN_BACK)
 
     def _listen(self):
         """Wait for the end of the supervisor, which never says anything."""
