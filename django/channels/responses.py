@@ -37,8 +37,8 @@ class ResponseFlow:
         self._reply_channel = message.reply_channel
         self._credit_channel = None
         self._credit = RESPONSE_WINDOW
-        # What ends when the response does.
-        self._end = contextlib.ExitStack()
+        # What says that its end is awaited.
+        self._slot = None
         self._looked = 0
         self._sent = 0
 
@@ -60,7 +60,7 @@ class ResponseFlow:
                 return self._send_only(reply)
             self._credit_channel = self._layer.new_channel("http.response.credit?")
             reply["credit_channel"] = self._credit_channel
-            self._end.enter_context(following.response(self._reply_channel.name))
+            self._slot = following.begin_response(self._reply_channel.name)
         self._await_credit()
         self._credit -= 1
         self._sent += 1
@@ -68,7 +68,7 @@ class ResponseFlow:
 
     def close(self):
         """Drop the credit that nobody needs any more."""
-        self._end.close()
+        following.end_response(self._slot)
         if self._credit_channel is not None:
             with contextlib.suppress(LayerUnavailable):
                 self._layer.close_channel(self._credit_channel)

@@ -1,4 +1,4 @@
-"""Responses that end before they are complete, and what is left of them."""
+"""Responses that end before they are complete, or begin, and what is left of them."""
 
 import os
 import signal
@@ -19,20 +19,35 @@ from .workers import WorkersTestCase
 
 URLS = """
 import os
-from django.channels import channel_layers
+from django.channels import Channel, channel_layers
+from django.channels.exceptions import ResponseLater
 from django.http import StreamingHttpResponse
 from django.urls import path
+
+
+def wait():
+    channel_layers["default"].receive(["answers"], block=True, timeout=60)
 
 
 def stream(request):
     def parts():
         yield str(os.getpid())
-        channel_layers["default"].receive(["answers"], block=True, timeout=60)
+        wait()
 
     return StreamingHttpResponse(parts())
 
 
-urlpatterns = [path("", stream)]
+def never(request):
+    Channel("results").send({"pid": os.getpid()}, immediately=True)
+    wait()
+
+
+def later(request):
+    Channel("results").send({"later": True})
+    raise ResponseLater
+
+
+urlpatterns = [path("", stream), path("never", never), path("later", later)]
 """
 
 
@@ -47,13 +62,13 @@ def fail(request):
 urlpatterns = [path("", fail)]
 
 
-def request_message(reply_channel):
+def request_message(reply_channel, path="/"):
     return {
         "type": "http.request",
         "reply_channel": reply_channel,
         "http_version": "1.1",
         "method": "GET",
-        "path": "/",
+        "path": path,
         "headers": [[b"host", b"localhost"]],
     }
 
@@ -74,20 +89,42 @@ class FailingTests(SimpleTestCase):
 
 
 class KilledTests(WorkersTestCase):
+    def setUp(self):
+        super().setUp()
+        (Path(self.routing).parent / "urls.py").write_text(URLS)
+        # One request after the other.
+        self.process = self.start("--threads=1")
+
     @cites("HTTP-16", "or its worker process died")
     def test_a_stream_whose_worker_is_killed_is_cut_off(self):
-        package = Path(self.routing).parent
-        (package / "urls.py").write_text(URLS)
-        process = self.start()
-        name = self.layer.new_channel("r!")
-        self.send("http.request", request_message(name))
-        first = self.reply()
+        name = self.request("/")
+        _, first = self.reply()
         self.assertEqual((first["status"], first["more_content"]), (200, True))
         os.kill(int(first["content"]), signal.SIGKILL)
-        self.assertEqual(self.reply()["status"], 500)
-        self.assertEnds(process)
+        channel, reply = self.reply()
+        self.assertEqual(channel, name)
+        self.assertIn("status", reply)
+        self.assertEnds(self.process)
+
+    @cites("HTTP-17", "with status 503 to the reply channel")
+    def test_a_request_whose_worker_is_killed_is_answered(self):
+        # That others answer it is none of a dead process's business.
+        self.request("/later")
+        self.assertEqual(self.result(), {"later": True})
+        name = self.request("/never")
+        os.kill(self.result()["pid"], signal.SIGKILL)
+        channel, reply = self.reply()
+        self.assertEqual((channel, reply["status"]), (name, 503))
+        self.assertIn(b"worker process ended", reply["content"])
+        self.assertEnds(self.process)
+        self.assertEqual(self.layer.receive(["r!"]), (None, None))
+
+    def request(self, path):
+        name = self.layer.new_channel("r!")
+        self.send("http.request", request_message(name, path))
+        return name
 
     def reply(self):
-        _, reply = self.layer.receive(["r!"], block=True, timeout=TIMEOUT)
+        channel, reply = self.layer.receive(["r!"], block=True, timeout=TIMEOUT)
         assert_specified(self, reply, "http.response")
-        return reply
+        return channel, reply

@@ -1,8 +1,8 @@
 """
-What servers hear about the messages of ordered sockets, and of cut off responses.
+What servers hear about the messages of ordered sockets, and of unfinished responses.
 
-In: messages that are consumed, from consuming.py and ordering.py, responses that
-have begun, from responses.py, and those of dead processes, from supervisor.py. Out:
+In: messages that are consumed, from runs.py and ordering.py, responses that have
+begun, from responses.py, and those of dead processes, from supervisor.py. Out:
 websocket.consumed, websocket.consuming and http.response, to the reply channels. See
 specs/protocols/websocket.rst, section "Order", and http.rst, section "The response".
 """
@@ -11,7 +11,6 @@ import logging
 import os
 import threading
 import time
-from contextlib import contextmanager
 
 from django.channels.limits import get_limits
 
@@ -22,8 +21,14 @@ IDLE_SECONDS = 60
 
 # What stands for the order of a response: that of no message.
 RESPONSE = -1
-# What a server that has passed on the beginning of a response cuts it off for.
-CUT_OFF = {"type": "http.response", "status": 500}
+# The response of a process that died. A server that has passed on the beginning of
+# another one cuts that off.
+UNAVAILABLE = {
+    "type": "http.response",
+    "status": 503,
+    "headers": [[b"Content-Type", b"text/plain; charset=utf-8"]],
+    "content": b"The worker process ended before it answered.\n",
+}
 
 logger = logging.getLogger("django.channels.worker")
 
@@ -54,10 +59,10 @@ def tell_lost(channel_layer, awaited):
     """
     Have servers hear that nobody consumes these (reply channel, order) any more.
 
-    An order of RESPONSE stands for a response that has begun and will not end.
+    An order of RESPONSE stands for a response that will not end, or not begin.
     """
     reports = [
-        (name, CUT_OFF if order == RESPONSE else _report(order))
+        (name, UNAVAILABLE if order == RESPONSE else _report(order))
         for name, order in awaited
     ]
     try:
@@ -117,24 +122,23 @@ class Following:
             if slot is not None:
                 self.journal.end(slot, comes_again)
 
-    @contextmanager
-    def response(self, reply_channel):
+    def begin_response(self, reply_channel):
         """
-        Have the server of a reply channel, a str, hear if this process dies meanwhile.
+        Have the server of a reply channel, a str, hear if this process dies.
 
-        For a response that has begun: no time limit ends it.
+        Return what end_response() takes.
         """
         self._look_for_fork()
         with self._changed:
-            journal, slot = self.journal, None
-            if journal is not None:
-                slot = journal.await_end(reply_channel, RESPONSE)
-        try:
-            yield
-        finally:
-            if slot is not None:
-                with self._changed:
-                    journal.end(slot)
+            if self.journal is not None:
+                return self.journal.await_end(reply_channel, RESPONSE)
+
+    def end_response(self, slot):
+        """Leave it to others to end the response, or to nobody."""
+        self._look_for_fork()
+        with self._changed:
+            if slot is not None and self.journal is not None:
+                self.journal.end(slot, comes_again=True)
 
     def _look_for_fork(self):
         if self._pid != os.getpid():

@@ -41,6 +41,7 @@ class Run:
         "retries",
         "comes_again",
         "result",
+        "_slot",
     )
 
     def __init__(self, worker, message, consumer, kwargs, retries):
@@ -53,6 +54,8 @@ class Run:
         self.comes_again = False
         # What the consumer returned: tests want to know.
         self.result = None
+        # What says that its response is awaited.
+        self._slot = None
 
     @property
     def is_async(self):
@@ -78,7 +81,7 @@ class Run:
         sender = self.worker.signal_sender
         # Connections that broke meanwhile, or that CONN_MAX_AGE ends.
         close_old_connections()
-        reports.following.begin(self.message)
+        self._begin()
         try:
             consumer_started.send(sender=sender, environ={})
             outbox, delay = self._call(), 0
@@ -89,6 +92,7 @@ class Run:
             if outbox:
                 self.worker.sender.send(outbox, delay)
         finally:
+            self._end_response()
             try:
                 # Robust: the client has its answer, whatever others make of it.
                 consumer_finished.send_robust(sender=sender, **self._end)
@@ -118,7 +122,7 @@ class Run:
         The caller looks after connections to databases.
         """
         sender = self.worker.signal_sender
-        reports.following.begin(self.message)
+        self._begin()
         try:
             await consumer_started.asend(sender=sender, environ={})
             outbox, delay = Outbox(), 0
@@ -134,6 +138,7 @@ class Run:
             if outbox:
                 await self.worker.sender.asend(outbox, delay)
         finally:
+            self._end_response()
             await consumer_finished.asend_robust(sender=sender, **self._end)
         if cancelled:
             raise asyncio.CancelledError
@@ -141,6 +146,17 @@ class Run:
     @property
     def _end(self):
         return {"message": self.message, "comes_again": self.comes_again}
+
+    def _begin(self):
+        """Have the server of the message hear if this process dies."""
+        reports.following.begin(self.message)
+        name = self.message.content.get("reply_channel")
+        if name and self.message.channel.name == "http.request":
+            self._slot = reports.following.begin_response(name)
+
+    def _end_response(self):
+        if self._slot is not None:
+            reports.following.end_response(self._slot)
 
     def _add_end(self, outbox):
         message = self.message
