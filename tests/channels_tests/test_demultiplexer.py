@@ -14,6 +14,7 @@ from django.channels.generic.websockets import (
 from django.channels.worker import Worker
 
 from .generics import REPLY_CHANNEL, ConsumerTestCase
+from .utils import TIMEOUT
 
 
 class Stream(JsonWebsocketConsumer):
@@ -200,7 +201,7 @@ class SharedClassTests(ConsumerTestCase):
     """The class of a stream is shared by sockets; what is bound is an instance."""
 
     def test_two_sockets_at_once_keep_their_streams(self):
-        both = threading.Barrier(2, timeout=10)
+        both = threading.Barrier(2, timeout=TIMEOUT)
 
         class Slow(JsonWebsocketConsumer):
             def receive(self, content, multiplexer, **kwargs):
@@ -227,7 +228,7 @@ class SharedClassTests(ConsumerTestCase):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(10)
+            thread.join(TIMEOUT)
         texts = [reply["text"] for reply in self.received()]
         self.assertCountEqual(
             [(text["stream"], text["payload"]) for text in texts],

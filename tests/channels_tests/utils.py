@@ -3,8 +3,10 @@
 import asyncio
 from unittest import mock
 
+from .processes import PATIENCE_SECONDS
+
 # Seconds in which whatever a test waits for happens, on the slowest machine.
-TIMEOUT = 10
+TIMEOUT = PATIENCE_SECONDS
 
 
 def patch_for(test, target, name, value):

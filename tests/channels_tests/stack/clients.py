@@ -14,7 +14,7 @@ from ..utils import TIMEOUT
 
 # Seconds that a client waits for an answer before it goes on without: where one
 # may be lost, and where each comes, be it late.
-FAULTY_SECONDS, FAULTLESS_SECONDS = 3.0, 3.0 * TIMEOUT
+FAULTY_SECONDS, FAULTLESS_SECONDS = 3.0, TIMEOUT
 
 
 class Talker:
@@ -137,7 +137,7 @@ class Crowd:
     def call(self, coroutine):
         """Return what a coroutine returns, run on the loop of the clients."""
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        return future.result(6 * TIMEOUT)
+        return future.result(2 * TIMEOUT)
 
     def join(self, count):
         """Have more clients, which begin to talk when they are connected."""
@@ -151,7 +151,7 @@ class Crowd:
         """Return when the clients have got, or missed, so many more answers."""
         with self._progress:
             goal = self._answers + answers
-            if not self._progress.wait_for(lambda: self._answers >= goal, 6 * TIMEOUT):
+            if not self._progress.wait_for(lambda: self._answers >= goal, 2 * TIMEOUT):
                 raise AssertionError(
                     f"{goal - self._answers} of {answers} answers have not come."
                 )
@@ -212,7 +212,7 @@ class Crowd:
         talkers = [Talker(self, f"c{start + n}") for n in range(count)]
         self.talkers += talkers
         self._lives += [asyncio.ensure_future(talker.live()) for talker in talkers]
-        await self._until(lambda: all(talker.opened for talker in talkers), 4 * TIMEOUT)
+        await self._until(lambda: all(talker.opened for talker in talkers), TIMEOUT)
 
     async def _broadcast(self, text):
         await self.talkers[0].socket.send(text)
@@ -223,7 +223,7 @@ class Crowd:
     async def _leave(self):
         self.leaving.set()
         self.talking.set()
-        await asyncio.wait_for(asyncio.gather(*self._lives), 4 * TIMEOUT)
+        await asyncio.wait_for(asyncio.gather(*self._lives), TIMEOUT)
 
     # Books.
 
