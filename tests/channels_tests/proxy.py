@@ -28,8 +28,7 @@ class Proxy:
         self._open = True
         self._held = False
         self._delay = 0
-        # How many answers were cut.
-        self.cuts = 0
+        self._cuts = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         # What its threads are called.
         self.name = f"proxy {self.port}"
@@ -53,6 +52,13 @@ class Proxy:
     def port(self):
         """The port to connect to."""
         return self._listener.getsockname()[1]
+
+    @property
+    def cuts(self):
+        """How many answers were cut."""
+        # Whoever sees that one is cut finds it counted.
+        with self._changed:
+            return self._cuts
 
     def stop(self):
         """End all connections, and take no more; twice is once."""
@@ -111,7 +117,7 @@ class Proxy:
     def wait_for_cuts(self, count, timeout):
         """Return whether so many answers were cut, within a time."""
         with self._changed:
-            return self._changed.wait_for(lambda: self.cuts >= count, timeout)
+            return self._changed.wait_for(lambda: self._cuts >= count, timeout)
 
     # What links ask.
 
@@ -124,10 +130,11 @@ class Proxy:
                     return loss[1]
             return None
 
-    def was_cut(self):
-        """Count a cut answer."""
+    def cut_answer(self, link):
+        """End a connection on which an answer is lost, and count it."""
         with self._changed:
-            self.cuts += 1
+            link.close()
+            self._cuts += 1
             self._changed.notify_all()
 
     def pause(self):
@@ -220,7 +227,6 @@ class _Link:
             after = self._proxy.loss(request)
             if after is not None:
                 self._client.sendall(data[:after])
-                self.close()
-                self._proxy.was_cut()
+                self._proxy.cut_answer(self)
                 return
             self._client.sendall(data)
