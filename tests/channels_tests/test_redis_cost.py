@@ -6,6 +6,9 @@ from django.test import SimpleTestCase
 from . import services
 from .redis_stores import OneRedis
 
+# How often a call is made of which the least cost counts.
+TRIES = 5
+
 
 class GroupCostTests(OneRedis, SimpleTestCase):
     def make_server(self):
@@ -23,7 +26,6 @@ class GroupCostTests(OneRedis, SimpleTestCase):
         with self.server.client() as client:
 
             def counts():
-                # Keepers renew leases meanwhile.
                 ours = ("xadd", "hset", "evalsha", "hgetall", "exists", "set")
                 stats = client.info("commandstats")
                 calls = sum(
@@ -45,14 +47,17 @@ class GroupCostTests(OneRedis, SimpleTestCase):
             for name in names:
                 layer.group_add(group, name)
             layer.receive([inbox])
-        self.sender.send_group(group, {"text": "x" * 100})
-        calls, size = self.cost(
-            lambda: self.sender.send_group(group, {"text": "x" * 100})
-        )
+
+        def send():
+            self.sender.send_group(group, {"text": "x" * 100})
+
+        send()
+        # Without what keepers, who renew leases once a second, do meanwhile.
+        calls, size = map(min, zip(*(self.cost(send) for _ in range(TRIES))))
         for layer in layers:
             inbox = f"inbox.{id(layer)}!"
             found = layer.receive_batch([inbox], 10_000)
-            self.assertEqual(len(found), 2 * members // len(layers))
+            self.assertEqual(len(found), (1 + TRIES) * members // len(layers))
         return calls, size
 
     def test_the_cost_grows_with_processes_only(self):
