@@ -4,15 +4,16 @@ import threading
 from unittest import mock
 
 from django.channels.backends.database import DatabaseChannelLayer
-from django.channels.backends.sql_store import lives
+from django.channels.backends.sql_store import lives, processes
 from django.channels.exceptions import LayerUnavailable
 from django.db import connections
 from django.test import SimpleTestCase
 
 from . import services
 from .databases import PostgreSQLTestCase
+from .processes import PATIENCE_SECONDS
 from .services.waiting import wait_for
-from .utils import TIMEOUT
+from .utils import TIMEOUT, patch_for
 
 
 class RestartTests(PostgreSQLTestCase, SimpleTestCase):
@@ -23,6 +24,11 @@ class RestartTests(PostgreSQLTestCase, SimpleTestCase):
         server = services.postgres(own=True)
         cls.addClassCleanup(server.stop)
         return server
+
+    def setUp(self):
+        super().setUp()
+        # Longer than any restart takes.
+        patch_for(self, processes, "LEASE_SECONDS", 2 * PATIENCE_SECONDS)
 
     def make_layer(self):
         layer = DatabaseChannelLayer(using=self.using, table=self.table)
@@ -68,7 +74,10 @@ class RestartTests(PostgreSQLTestCase, SimpleTestCase):
         layer.send("a", {"n": 1})
         layer.close()
         self.server.restart()
-        with self.assertRaisesMessage(LayerUnavailable, "has just started"):
+        with (
+            mock.patch.object(lives, "DOUBT_SECONDS", PATIENCE_SECONDS),
+            self.assertRaisesMessage(LayerUnavailable, "has just started"),
+        ):
             self.make_layer().receive(["a"])
         with mock.patch.object(lives, "DOUBT_SECONDS", 0):
             self.assertEqual(self.make_layer().receive(["a"]), (None, None))
