@@ -1,6 +1,7 @@
 """The tables stay small, and rings find their way, whoever dies."""
 
 import os
+import tempfile
 from unittest import mock
 
 from django.channels.backends.sql_store import bells, listening
@@ -144,10 +145,13 @@ class DatagramTests(PruningTests):
         self.assertEqual(reader.listen(0.05), [])
 
     def test_a_folder_of_somebody_else_is_not_used(self):
-        with mock.patch.object(bells.os, "getuid", return_value=123456):
-            with self.assertRaisesMessage(OSError, "is not a folder of this user"):
-                bells.private_folder()
-        os.rmdir(os.path.join(bells.tempfile.gettempdir(), "django-channels-123456"))
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        with (
+            mock.patch.object(bells.tempfile, "gettempdir", return_value=folder),
+            mock.patch.object(bells.os, "getuid", return_value=123456),
+            self.assertRaisesMessage(OSError, "is not a folder of this user"),
+        ):
+            bells.private_folder()
 
 
 class SQLitePruningTests(DatagramTests, SQLiteTestCase, SimpleTestCase):
