@@ -1,5 +1,7 @@
 import json
 import threading
+import time
+from types import SimpleNamespace
 from unittest import mock
 
 from django.channels import Channel, Message, responses
@@ -344,6 +346,7 @@ class StreamingTests(HandlerTestCase):
         self.assertTrue(views.endless.closed.wait(TIMEOUT))
         consumer.join(TIMEOUT)
         self.assertIs(consumer.is_alive(), False)
+        self.assertEqual(self.replies(), [])
 
     @cites("HTTP-14", "The consumer ends the response then")
     def test_a_client_that_goes_ends_the_wait_for_a_part(self):
@@ -387,7 +390,9 @@ class StreamingTests(HandlerTestCase):
             send(content, **kwargs)
 
         patch_for(self, message.reply_channel, "send", full)
-        patch_for(self, responses.time, "sleep", pauses.append)
+        # Not the module's own, by which other threads sleep.
+        clock = SimpleNamespace(sleep=pauses.append, monotonic=time.monotonic)
+        patch_for(self, responses, "time", clock)
         ViewConsumer()(message)
         self.assertEqual(pauses, [0.002, 0.004, 0.008, 0.016, 0.02])
         self.assertEqual(self.replies()[0]["content"], b"hello")

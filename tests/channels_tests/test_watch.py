@@ -4,11 +4,12 @@ import threading
 from unittest import mock
 
 from django.channels import Channel, route
-from django.channels.worker import Worker, WorkerGroup
+from django.channels.worker import Worker, WorkerGroup, prefetch
 from django.channels.worker import watch as watch_module
 from django.test import SimpleTestCase
 
 from .layers import make_layer
+from .processes import PATIENCE_SECONDS
 from .utils import TIMEOUT, patch_for
 
 
@@ -17,11 +18,20 @@ class WatchTestCase(SimpleTestCase):
         for name in ("LOOK_SECONDS", "FIRST_BACKOFF_SECONDS"):
             patch_for(self, watch_module, name, 0.01)
         self.begun, self.go_on = threading.Event(), threading.Event()
+        self.held = []
+        self.addCleanup(self.let_held_end)
         self.layer = make_layer([route("hold", self.hold), route("a", self.echo)])
 
     def hold(self, message):
+        self.held.append(threading.current_thread())
         self.begun.set()
         self.go_on.wait(TIMEOUT)
+
+    def let_held_end(self):
+        """Wait for threads for which a group does not wait."""
+        self.go_on.set()
+        for thread in self.held:
+            thread.join(TIMEOUT)
 
     def echo(self, message):
         if "hold" in message:
@@ -78,6 +88,14 @@ class DeathTests(WatchTestCase):
 
 class TimeLimitTests(WatchTestCase):
     def test_without_a_supervisor_another_thread_takes_the_place(self):
+        find = watch_module.Watch._find_overdue
+
+        def find_once_begun(watch):
+            # Not between a thread's begin of its work and that of the consumer.
+            if self.begun.is_set():
+                find(watch)
+
+        patch_for(self, watch_module.Watch, "_find_overdue", find_once_begun)
         with self.assertLogs("django.channels.worker", "ERROR") as logs:
             group = self.start(time_limit=0.05)
             self.layer.send("hold", {})
@@ -100,10 +118,11 @@ class TimeLimitTests(WatchTestCase):
         self.assertIs(group.stop(TIMEOUT), True)
 
     def test_what_waits_behind_a_slow_consumer_goes_back_to_the_layer(self):
+        # However long one run took now and then, all are fetched together.
+        patch_for(self, prefetch, "FETCHED_SECONDS", PATIENCE_SECONDS)
         group = self.start()
         for number in range(100):
             self.assertConsumes(number)
-        # Sent, and so fetched, together.
         self.layer.send_batch(
             [("a", {"hold": True}), *(("a", {"n": number}) for number in range(3))]
         )
