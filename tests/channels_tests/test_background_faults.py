@@ -91,11 +91,13 @@ class FaultTests(LayerTests):
         raw = self.layer.channel_layer
 
         def body(message, messages):
-            error = mock.Mock(side_effect=ValueError("broken"))
+            def fail(*args):
+                threading.Timer(0.05, messages.stop).start()
+                raise ValueError("broken")
+
             for name in "receive_batch", "areceive_batch":
-                patch_for(self, raw, name, error)
+                patch_for(self, raw, name, fail)
             messages._receiver._backoff = Backoff(3600, 3600)
-            threading.Timer(0.05, messages.stop).start()
 
         self.send(1)
         with self.assertLogs(LOGGER, "ERROR") as logs:

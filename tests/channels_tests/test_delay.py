@@ -1,9 +1,11 @@
 """The loop of rundelay: what it keeps, sends and drops."""
 
 import time
+from datetime import timedelta
 
 from django.test import SimpleTestCase, tag
 from django.test.channel_layers import cites
+from django.utils import timezone
 
 from .databases import MariaDBTestCase, PostgreSQLTestCase, SQLiteTestCase
 from .delays import LOGGER, NEVER, DelayTests
@@ -25,8 +27,11 @@ class WorkerTests(DelayTests, SQLiteTestCase, SimpleTestCase):
 
     @cites("DL-6", "in the order of their due dates")
     def test_messages_come_in_the_order_of_their_due_dates(self):
+        now = timezone.now()
         for n, delay in enumerate((300, 20, 200, 100)):
-            self.ask(delay=delay, n=n)
+            message = self.make(content={"n": n})
+            message.due_date = now + timedelta(milliseconds=delay)
+            message.save(using=self.using)
         self.run_worker(database_sleep_duration=NEVER)
         order = [self.receive()["n"] for _ in range(4)]
         self.assertEqual(order, [1, 3, 2, 0])
@@ -118,6 +123,8 @@ class WorkerTests(DelayTests, SQLiteTestCase, SimpleTestCase):
         with self.assertLogs(LOGGER, "ERROR") as logs:
             self.run_worker()
             self.assertEqual(self.receive(), {"n": 1})
+            # The second one is logged when the others are on the layer.
+            wait_for(lambda: len(logs.output) == 2, "both are logged")
         self.assertIn("for target: its content cannot be read: ", logs.output[0])
         self.assertIn("for no name: ", logs.output[1])
 

@@ -58,6 +58,8 @@ class FaultTests(DelayTests):
             with self.assertLogs(LOGGER, "ERROR") as logs:
                 self.run_worker()
                 self.assertEqual([self.receive()["n"] for _ in range(2)], [1, 2])
+                # It is logged when the messages are on the layer.
+                wait_for(lambda: logs.output, "it is logged")
         self.assertIn("for target: The answer was lost.", logs.output[0])
         self.assertEqual(self.layer.statistics("target")["messages_count"], 2)
 
@@ -214,7 +216,7 @@ class SQLiteFaultTests(FaultTests, CommitTests, SQLiteTestCase, SimpleTestCase):
 
 class PostgreSQLFaultTests(FaultTests, CommitTests, PostgreSQLTestCase, SimpleTestCase):
     def test_it_goes_on_after_the_database_was_restarted(self):
-        self.ask(delay=300, n=1)
+        self.ask(delay=90_000, n=1)
         worker = self.run_worker()
         wait_for(lambda: self.objects.count() == 1, "the message is kept")
         connections[self.using].close()
@@ -222,5 +224,7 @@ class PostgreSQLFaultTests(FaultTests, CommitTests, PostgreSQLTestCase, SimpleTe
         with self.assertLogs(LOGGER, "ERROR"):
             server.kill()
             server.restart()
-            self.assertEqual(self.receive(), {"n": 1})
+            self.ask(n=2)
+            self.assertEqual(self.receive(), {"n": 2})
         worker.end()
+        self.assertEqual(self.objects.count(), 1)

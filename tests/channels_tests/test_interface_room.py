@@ -7,6 +7,10 @@ from django.test.channel_layers import cites
 
 from .layers import SpanningLayer, make_layer
 from .test_interface_websocket import WebSocketTestCase
+from .utils import TIMEOUT
+
+# Room comes in time, however slow the test is.
+PATIENT = {"WEBSOCKET_QUEUE_SECONDS": TIMEOUT}
 
 
 class RoomTests(WebSocketTestCase):
@@ -30,7 +34,7 @@ class RoomTests(WebSocketTestCase):
     async def test_a_handshake_waits_for_room(self):
         self.assertEqual(get_limits()["WEBSOCKET_QUEUE_SECONDS"], 0.5)
         await self.fill("websocket.connect")
-        client = self.make_client()
+        client = self.make_client(limits=PATIENT)
         await client.put("websocket.connect")
         await self.refused("websocket.connect")
         await self.layer.areceive(["websocket.connect"])
@@ -43,7 +47,7 @@ class RoomTests(WebSocketTestCase):
 
     @cites("WS-10", "has no room for the server's time limit, 0.5 seconds by default")
     async def test_a_burst_of_messages_closes_no_socket(self):
-        clients = [await self.open() for _ in range(8)]
+        clients = [await self.open(limits=PATIENT) for _ in range(8)]
         for client, connect in clients:
             for text in "ab":
                 await client.put("websocket.receive", text=text)
@@ -63,7 +67,7 @@ class RoomTests(WebSocketTestCase):
     async def test_a_message_that_still_waits_when_the_socket_is_cut_has_no_number(
         self,
     ):
-        client, _ = await self.open()
+        client, _ = await self.open(limits=PATIENT)
         await self.fill("websocket.receive")
         await client.put("websocket.receive", text="late")
         await self.refused("websocket.receive")
@@ -75,7 +79,7 @@ class RoomTests(WebSocketTestCase):
 
     async def test_a_handshake_that_is_cut_while_it_waits_has_no_end_either(self):
         await self.fill("websocket.connect")
-        client = self.make_client()
+        client = self.make_client(limits=PATIENT)
         await client.put("websocket.connect")
         await self.refused("websocket.connect")
         client.future.cancel()

@@ -255,12 +255,15 @@ class FollowingTests(OrderingTestCase):
 
     @cites("WS-21", "at least three times in each span of the time limit")
     def test_a_message_that_takes_long_is_reported_meanwhile(self):
+        threads = []
+
         def consumer(message):
+            threads.append(reports.following._thread)
             for _ in range(4):
                 self.wait_for_report()
 
         self.assertEqual(self.consume(consumer)[-1], CONSUMED)
-        reports.following._thread.join(TIMEOUT)
+        threads[0].join(TIMEOUT)
         self.assertIsNone(reports.following._thread)
 
     def test_a_layer_that_fails_is_told_and_tried_again(self):
