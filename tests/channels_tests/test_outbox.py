@@ -1,3 +1,4 @@
+import time
 from contextvars import copy_context
 from unittest import mock
 
@@ -86,6 +87,11 @@ class OutboxTests(SimpleTestCase):
             found.append(message["n"])
         return found
 
+    def patch_sleep(self, sleep):
+        """Have flush() try again for as long as it takes, and call this between."""
+        patch_for(self, outbox_module, "RETRY_SECONDS", 1000)
+        patch_for(self, outbox_module, "time", mock.Mock(wraps=time, sleep=sleep))
+
     def test_sends_are_held_until_the_flush(self):
         with self.outbox.collecting():
             self.channel.send({"n": 1})
@@ -155,11 +161,7 @@ class OutboxTests(SimpleTestCase):
             for number in range(5):
                 self.channel.send({"n": number})
         found = []
-
-        def sleep(seconds):
-            found.extend(self.received())
-
-        patch_for(self, outbox_module.time, "sleep", sleep)
+        self.patch_sleep(lambda seconds: found.extend(self.received()))
         self.outbox.flush()
         self.assertEqual(found + self.received(), [0, 1, 2, 3, 4])
 
@@ -174,7 +176,7 @@ class OutboxTests(SimpleTestCase):
             if len(pauses) == 6:
                 self.received()
 
-        patch_for(self, outbox_module.time, "sleep", sleep)
+        self.patch_sleep(sleep)
         self.outbox.flush()
         self.assertEqual(pauses, [0.002, 0.004, 0.008, 0.016, 0.02, 0.02])
 

@@ -91,6 +91,7 @@ class PrefetchTests(SimpleTestCase):
     def test_what_waits_too_long_for_a_thread_is_put_back(self):
         prefetch = self.make()
         self.send(3)
+        patch_for(self, prefetch_module, "WAITING_SECONDS", 1000)
         prefetch.next()
         prefetch.give_back_waiting()
         self.assertEqual(self.left(), [])

@@ -25,6 +25,8 @@ class SenderTests(SimpleTestCase):
         self.layer = make_layer(capacity=2, channel_capacity={"wide*": 1000})
         self.sender = Sender()
         self.addCleanup(self.sender.stop, TIMEOUT)
+        # Nothing is given up because a machine stands still for a while.
+        patch_for(self, patience, "RETRY_SECONDS", 1000)
 
     def outbox(self, *names, to_group=False, **content):
         outbox = Outbox()
@@ -388,6 +390,7 @@ class EagerSenderTests(SimpleTestCase):
             if len(done) == 25:
                 is_done.set()
 
+        patch_for(self, patience, "RETRY_SECONDS", 1000)
         done, is_done = [], threading.Event()
         layer = make_layer([route("fan", fan), route("work", work)], capacity=10)
         group = WorkerGroup(layer)

@@ -91,6 +91,7 @@ class RoomTests(SimpleTestCase):
 
 class ThreadTests(SimpleTestCase):
     def test_what_waits_leaves_as_there_is_room(self):
+        patch_for(self, patience, "RETRY_SECONDS", 1000)
         layer = make_layer(capacity=2)
         sender = Sender()
         self.addCleanup(sender.stop, TIMEOUT)

@@ -136,5 +136,9 @@ class ReceivingTests(ConformanceBase):
 
                 pairs = self.in_time(layer, send_and_receive)
                 self.pass_time(layer.layer, EXPIRY)
-                layer.put_back(pairs)
-                self.assertEqual(layer.receive_batch([key], 3), pairs)
+
+                def put_back_and_receive():
+                    layer.put_back(pairs)
+                    return layer.receive_batch([key], 3)
+
+                self.assertEqual(self.in_time(layer, put_back_and_receive), pairs)
