@@ -88,6 +88,49 @@ class PrefetchTests(SimpleTestCase):
             thread.join(TIMEOUT)
         self.assertEqual(ended, [None] * 3)
 
+    def make_held(self, name, when):
+        """Return a Prefetch, and an event of a call of its layer that stop() frees."""
+        prefetch, call = self.make(), getattr(self.layer.channel_layer, name)
+        begun, waits = threading.Event(), threading.Event()
+        self.addCleanup(waits.set)
+
+        def held(*args):
+            result = call(*args) if when == "after" else None
+            begun.set()
+            waits.wait(TIMEOUT)
+            return call(*args) if when == "before" else result
+
+        def tell(*args, wait_for=prefetch._changed.wait_for):
+            waits.set()
+            return wait_for(*args)
+
+        patch_for(self, self.layer.channel_layer, name, held)
+        patch_for(self, prefetch._changed, "wait_for", tell)
+        return prefetch, begun
+
+    def test_stopping_waits_for_who_puts_back(self):
+        prefetch, begun = self.make_held("put_back", "before")
+        patch_for(self, prefetch_module, "WAITING_SECONDS", 0)
+        self.send(3)
+        prefetch.next()
+        thread = threading.Thread(target=prefetch.give_back_waiting)
+        thread.start()
+        self.assertTrue(begun.wait(TIMEOUT))
+        prefetch.stop(TIMEOUT)
+        self.assertEqual(self.left(), [1, 2])
+        thread.join(TIMEOUT)
+
+    def test_stopping_waits_for_who_fetches(self):
+        prefetch, begun = self.make_held("receive_batch", "after")
+        self.send(3)
+        thread = threading.Thread(target=prefetch.next)
+        thread.start()
+        self.assertTrue(begun.wait(TIMEOUT))
+        prefetch.stop(TIMEOUT)
+        self.assertEqual(self.left(), [0, 1, 2])
+        prefetch.end()
+        thread.join(TIMEOUT)
+
     def test_what_waits_too_long_for_a_thread_is_put_back(self):
         prefetch = self.make()
         self.send(3)

@@ -92,7 +92,7 @@ class WorkerGroup:
         # First, nothing more is begun. What runs may still send.
         for worker in self.workers:
             worker.termed = True
-        self.prefetch.stop()
+        self.prefetch.stop(left())
         if self.on_given_back is not None:
             self.on_given_back()
         logger.debug("Beginning nothing more; what runs has %.1f s.", left())

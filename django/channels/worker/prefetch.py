@@ -60,6 +60,8 @@ class Prefetch:
         # The thread that waits for the layer, and is a job about to end its wait?
         self._fetcher = None
         self._is_waking = False
+        # How many threads put messages back that they took from here.
+        self._giving_back = 0
         self._is_stopped = self._is_ended = False
         # Seconds that a run takes: a guess that fetches one message for each
         # thread, until more is known.
@@ -138,15 +140,22 @@ class Prefetch:
         with self._changed:
             waits = time.monotonic() - self._waits_since
             pairs = self._drain_locked() if waits >= WAITING_SECONDS else []
-        self.give_back(pairs)
+        self._give_back_taken(pairs)
 
-    def stop(self):
-        """Fetch nothing more, and put back what waits here. Jobs are still done."""
+    def stop(self, timeout=0):
+        """
+        Fetch nothing more, and put back what waits here. Jobs are still done.
+
+        Wait until other threads have put back what they have, ``timeout`` seconds at
+        the most.
+        """
         with self._changed:
             self._is_stopped = True
             pairs = self._drain_locked()
         self._receiver.stop()
-        self.give_back(pairs)
+        self._give_back_taken(pairs)
+        with self._changed:
+            self._changed.wait_for(self._is_quiet_locked, timeout)
 
     def end(self):
         """Have next() return None when the jobs that wait are done."""
@@ -171,11 +180,26 @@ class Prefetch:
                 if pairs and not back:
                     first, *rest = pairs
                     self._keep_locked(rest)
-                # One of the others fetches next.
-                self._changed.notify(max(1, len(pairs)))
-        if back:
-            self.give_back(back)
+                self._giving_back += bool(back)
+                # One of the others fetches next; stop() may wait for this one.
+                wakes = self._threads + 1 if self._is_stopped else max(1, len(pairs))
+                self._changed.notify(wakes)
+        self._give_back_taken(back)
         return first
+
+    def _give_back_taken(self, pairs):
+        """See give_back(). They count as taken from here until they are back."""
+        if not pairs:
+            return
+        try:
+            self.give_back(pairs)
+        finally:
+            with self._changed:
+                self._giving_back -= 1
+                self._changed.notify_all()
+
+    def _is_quiet_locked(self):
+        return self._fetcher is None and not self._giving_back
 
     def _receive(self):
         share = FETCHED_SECONDS / max(self._run_seconds, 1e-9)
@@ -221,4 +245,5 @@ class Prefetch:
             # First: it must not come twice if this process is killed now.
             self._journal.record([])
             self._recorded = 0
+        self._giving_back += bool(pairs)
         return pairs
