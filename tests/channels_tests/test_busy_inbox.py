@@ -3,6 +3,8 @@
 import threading
 from unittest import mock
 
+from asgiref.sync import async_to_sync
+
 from django.channels.backends.shared.reader import MOST_TAKES
 
 from .test_shared_layer import WAIT, SharedLayerTestCase
@@ -38,3 +40,17 @@ class BusyInboxTests(SharedLayerTestCase):
         self.assertEqual(statistics["messages_count"], 0)
         self.other.send("inbox!a", {"n": 1})
         self.assertEqual(received(), ("inbox!a", {"n": 1}))
+
+    def test_who_does_not_wait_is_not_kept_by_it(self):
+        received = self.in_thread(self.layer.receive, ["inbox!"])
+        self.assertEqual(received(), (None, None))
+        self.other.send("inbox!a", {"n": 1})
+        received = self.in_thread(self.layer.receive_batch, ["a", "inbox!"], 2)
+        self.assertEqual(received(), [("inbox!a", {"n": 1})])
+
+    def test_who_waits_is_not_kept_by_it_for_longer(self):
+        received = self.in_thread(self.layer.receive, ["inbox!"], True, 0.01)
+        self.assertEqual(received(), (None, None))
+        receive = async_to_sync(self.layer.areceive)
+        received = self.in_thread(receive, ["inbox!"], True, 0.01)
+        self.assertEqual(received(), (None, None))

@@ -46,11 +46,17 @@ class Reader:
 
     # Taking.
 
-    def take(self, selection, limit, wait=False):
-        """Return up to ``limit`` pairs that are there; see Store.take()."""
+    def take(self, selection, limit, wait=False, until=None):
+        """
+        Return up to ``limit`` pairs that are there; see Store.take().
+
+        With ``wait``, it may take until that time, of time.monotonic().
+        """
         if wait:
             self._owner.stay_alive()
         while (pairs := self._take_some(selection, limit, wait)) is None:
+            if until is not None and time.monotonic() >= until:
+                return []
             time.sleep(TURN_SECONDS)
         return pairs
 
@@ -103,7 +109,7 @@ class Reader:
             for name in names:
                 if name in inboxes and len(pairs) < limit:
                     pairs += inboxes[name].take(limit - len(pairs))
-            if pairs or not taken:
+            if pairs or not taken or not wait and _has_emptied(taken, limit):
                 return pairs
         return None
 
@@ -219,7 +225,7 @@ class Reader:
                     # The store is asked by who listens.
                     place.pairs = self._take_here(selection, limit)
                 else:
-                    place.pairs = self.take(selection, limit, wait=True)
+                    place.pairs = self.take(selection, limit, True, until)
                 if place.pairs or left == 0 or waiter.closings != bell.closings:
                     break
                 left = None if until is None else max(until - time.monotonic(), 0)
@@ -240,7 +246,7 @@ class Reader:
                 pairs = self._take_at_once(selection, limit) if left != 0 else None
                 if pairs is None:
                     pairs = await self._owner.courier.call(
-                        self.take, selection, limit, AHEAD, undo=self.put_back
+                        self.take, selection, limit, AHEAD, until, undo=self.put_back
                     )
                 place.pairs = pairs
                 if pairs or left == 0 or waiter.closings != bell.closings:
@@ -277,6 +283,11 @@ class Reader:
             return []
         with inbox.lock:
             return inbox.take(limit)
+
+
+def _has_emptied(taken, limit):
+    """Return whether Store.take() left nothing, as it was asked for more messages."""
+    return sum(entry.left is not None for _, entry in taken) < limit
 
 
 class _Place:

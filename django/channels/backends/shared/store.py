@@ -85,11 +85,11 @@ class Store:
 
         The names are tried one after the other. From an inbox it may return
         more, and control entries and counts of missed messages do not count:
-        the caller keeps them. What is returned counts as delivered. If there is
-        nothing and ``wait`` is true, this process is rung once when something
-        comes to one of them; with ``wait`` AHEAD also if it has emptied an inbox,
-        where the store can do that. The caller has one thread at a time take from, or
-        accept for, an inbox.
+        the caller keeps them. With fewer messages than ``limit``, nothing is left.
+        What is returned counts as delivered. If there is nothing and ``wait`` is
+        true, this process is rung once when something comes to one of them; with
+        ``wait`` AHEAD also if it has emptied an inbox, where the store can do that.
+        The caller has one thread at a time take from, or accept for, an inbox.
         """
         raise NotImplementedError
 
