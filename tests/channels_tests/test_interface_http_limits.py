@@ -65,9 +65,13 @@ class LimitTests(HttpTestCase):
     async def test_a_body_that_does_not_come_gets_408(self):
         for body in b"", b"x", b"x" * BODY_CHUNK_BYTES * 2:
             with self.subTest(size=len(body)):
-                limits = {"HTTP_RESPONSE_SECONDS": 0.05}
+                limits = {"HTTP_RESPONSE_SECONDS": 60}
                 client = self.make_client(method="POST", limits=limits)
                 await client.put("http.request", body=body, more_body=True)
+                # Until then, it is not the client that is waited for.
+                while not client.input_queue._getters:
+                    await asyncio.sleep(0)
+                let_time_pass(60)
                 status, _, content = await client.response()
                 self.assertEqual(status, 408)
                 self.assertEqual(content, b"Request body did not arrive in time.\n")
