@@ -129,6 +129,14 @@ class DevelopmentServer(Server):
             self._ended.wait(CANCEL_SECONDS)
         self._listener.close()
 
+    def create_application(self, protocol, scope):
+        """Run the application of a connection; return the queue of its events."""
+        events = super().create_application(protocol, scope)
+        run = self.connections.get(protocol, {}).get("application_instance")
+        if run is not None and scope["type"] == "http":
+            run.add_done_callback(lambda run: _cut_off(protocol))
+        return events
+
     def kill_all_applications(self):
         """Do nothing: shut_down() ended them before the reactor stopped."""
 
@@ -142,8 +150,9 @@ class DevelopmentServer(Server):
 
     def _listen(self):
         self.ws_factory.protocol = SocketProtocol
-        # A client that breaks a rule or a limit gets the close code that says so.
-        self.ws_factory.setProtocolOptions(failByDrop=False)
+        # A client that breaks a rule or a limit gets the close code that says so. The
+        # origin "null" is the application's to judge, as any other.
+        self.ws_factory.setProtocolOptions(failByDrop=False, allowNullOrigin=True)
         build = self.http_factory.buildProtocol
         self.http_factory.buildProtocol = lambda address: _with_tls_hint(build(address))
         self._port = reactor.adoptStreamPort(
@@ -187,6 +196,12 @@ class DevelopmentServer(Server):
         if tasks:
             await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
         reactor.stop()
+
+
+def _cut_off(request):
+    """Close the connection of a request whose response has begun and broken off."""
+    if request.startedWriting and not request.finished:
+        request.loseConnection()
 
 
 def _with_tls_hint(protocol):

@@ -17,6 +17,8 @@ from django.channels.exceptions import (
 )
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
+from django.http import parse_cookie
+from django.utils.functional import cached_property
 
 # Parts of a body after which the sender is told that they were read.
 CREDIT_BATCH = 16
@@ -56,6 +58,12 @@ class AsgiRequest(ASGIRequest):
         except BaseException:
             body.close()
             raise
+
+    @cached_property
+    def COOKIES(self):
+        # UTF-8, as browsers send it and WSGI reads it; upstream's takes it for Latin-1.
+        header = self.META.get("HTTP_COOKIE", "").encode("latin1")
+        return parse_cookie(header.decode(errors="replace"))
 
     def _read_body(self, message):
         """Return a file with the whole body, in memory or else on disk."""

@@ -26,6 +26,8 @@ class Request:
     # Are bodies the same, or do they have these texts?
     same_body: bool = True
     texts: tuple = ()
+    # Does upstream's ASGI handler answer as WSGI does?
+    like_upstream: bool = True
 
 
 def get(name, path, status=200, headers=(), **options):
@@ -106,6 +108,12 @@ HEADERS = [
     ),
     get("headers of Latin-1", "/echo/", headers=[("X-A", "zw\xf6lf")]),
     get("cookies", "/echo/", headers=[("Cookie", 'a=1; b="x y"; c; d=%20; a=2')]),
+    get(
+        "cookies of UTF-8, and of what is none",
+        "/echo/",
+        headers=[("Cookie", "a=zw\xc3\xb6lf; b=\xe2\x98\x83; c=\xff; \xc3\xb6=1")],
+        like_upstream=False,
+    ),
     get("a language", "/echo/", headers=[("Accept-Language", "de;q=0.8,fr;q=0.9")]),
     get("another host", "/echo/", headers=[], settings={"ALLOWED_HOSTS": ["*"]}),
     Request("a port in the host", "/echo/", headers=[("Host", "a.example.com:81")]),

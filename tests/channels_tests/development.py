@@ -44,7 +44,7 @@ URLS = """
 import asyncio
 import threading
 
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import path
 
 
@@ -62,7 +62,16 @@ async def never_async(request):
     await asyncio.Event().wait()
 
 
+def broken(request):
+    def parts():
+        yield "half"
+        raise ValueError("The other half is missing.")
+
+    return StreamingHttpResponse(parts())
+
+
 urlpatterns = [
+    path("broken", broken),
     path("paths", paths),
     path("never", never),
     path("never/async", never_async),

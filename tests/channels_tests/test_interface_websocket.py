@@ -205,8 +205,8 @@ class HandshakeTests(WebSocketTestCase):
     SEND = {"type": "websocket.send", "text": "hi"}
     REJECT = {"type": "websocket.close", "code": 1008}
 
-    async def answer(self, *replies):
-        client = self.make_client()
+    async def answer(self, *replies, **options):
+        client = self.make_client(**options)
         await client.put("websocket.connect")
         connect = await self.next_message()
         for reply in replies:
@@ -232,13 +232,27 @@ class HandshakeTests(WebSocketTestCase):
             ({"close": 4000}, [self.REJECT]),
         ):
             with self.subTest(reply=reply):
-                client = await self.answer(reply)
+                client = await self.answer(reply, subprotocols=["v1"])
                 for event in events:
                     self.assertEqual(await client.get(), event)
                 if events[-1] is self.REJECT:
                     await client.ended()
                 else:
                     await client.disconnect()
+                await self.assertDisconnected()
+
+    @cites("WS-23", "whose subprotocol the client does not offer")
+    async def test_a_subprotocol_that_nobody_offers_decides_nothing(self):
+        for offered in [], ["v1"], ["V2", "v2.1"]:
+            with self.subTest(offered=offered):
+                with self.assertLogs("django.channels.interface", "ERROR") as logs:
+                    reply = {"accept": True, "subprotocol": "v2"}
+                    client = await self.answer(
+                        reply, {"accept": True}, subprotocols=offered
+                    )
+                    self.assertEqual(await client.get(), self.ACCEPT)
+                self.assertIn(f"which are {offered!r}.", logs.output[0])
+                await client.disconnect()
                 await self.assertDisconnected()
 
     async def test_an_empty_reply_decides_nothing(self):

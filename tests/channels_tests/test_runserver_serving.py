@@ -1,6 +1,7 @@
 """What runserver serves, and what it says about it."""
 
 import socket
+from http.client import IncompleteRead
 from unittest import skipUnless
 
 from .development import RunserverTestCase
@@ -40,6 +41,25 @@ class ServingTests(RunserverTestCase):
             server.connect("/denied").__enter__()
         server.process.wait_for_line(r"\] WebSocket REJECT /denied \[")
         server.process.wait_for_line(r"MemoryChannelLayer\), 1 worker thread$")
+
+    def test_foreign_origins(self):
+        """Origins are judged by the application, and ``null`` is one of them."""
+        from websockets.exceptions import InvalidStatus
+
+        server = self.serve("--noreload")
+        for origin in "null", "http://evil.example", "file://":
+            with self.subTest(origin=origin):
+                with self.assertRaisesMessage(InvalidStatus, "HTTP 403"):
+                    server.connect(origin=origin).__enter__()
+                server.process.wait_for_line(f"its Origin '{origin}' is not allowed")
+
+    def test_response_that_breaks_off(self):
+        """A response that fails midway ends with its connection, incomplete."""
+        server = self.serve("--noreload")
+        with self.assertRaises(IncompleteRead):
+            server.get("/broken")
+        server.process.wait_for_line("ValueError: The other half is missing.")
+        self.assertEqual(server.get("/paths")[0], 200)
 
     def test_frame_limit(self):
         """A frame above the limit of CHANNEL_LIMITS closes the socket."""

@@ -73,7 +73,7 @@ def is_only_text(reply):
 
 
 def reply_error(reply):
-    """Return what is wrong with a reply as a sentence, or None."""
+    """Return what is wrong with any reply as a sentence, or None."""
     if unknown := set(reply) - _KEYS:
         return (
             f"it has no {', '.join(sorted(unknown))}; it knows "
@@ -90,6 +90,18 @@ def reply_error(reply):
             return f"its {key} must be {allowed.__name__}, not {type(value).__name__}."
     if subprotocol and not _token_re.fullmatch(subprotocol):
         return f"its subprotocol is no token: {subprotocol!r}."
+    return None
+
+
+def handshake_error(reply, offered):
+    """Return why a reply cannot decide on a handshake, as a sentence, or None."""
+    subprotocol = reply.get("subprotocol")
+    # Servers drop such a connection, send it, or wait for ever; browsers refuse it.
+    if subprotocol and subprotocol not in offered:
+        return (
+            f"its subprotocol {subprotocol!r} is none that the client offers, which "
+            f"are {offered!r}."
+        )
     return None
 
 

@@ -27,6 +27,7 @@ from django.channels.interface.endings import (
 from django.channels.interface.frames import (
     get_handshake,
     get_send_event,
+    handshake_error,
     is_only_text,
     reply_error,
 )
@@ -236,6 +237,8 @@ class WebSocketConnection:
         if reply.get("type") == GAP_TYPE:
             return await self._tell_gap()
         error = reply_error(reply)
+        if not error and self._state is State.CONNECTING:
+            error = handshake_error(reply, self._handshake["subprotocols"])
         if error:
             logger.error("Ignored a reply to %s: %s", self._scope["path"], error)
             return
