@@ -13,6 +13,7 @@ from contextlib import ExitStack
 
 from asgiref.sync import sync_to_async
 
+from django.channels.backends.options import check_limit
 from django.channels.layers import DEFAULT_CHANNEL_LAYER, channel_layers
 from django.channels.message import Message
 from django.channels.receiving import Receiver, stopping_on_signals
@@ -40,7 +41,7 @@ def listen(
     that no body has begun are put back, however the loop ends. Faults of the
     layer are logged and waited out. ``alias`` names the layer in CHANNEL_LAYERS;
     ``channel_layer`` is the layer itself and wins. Raise TypeError for a name
-    that cannot be received from.
+    that cannot be received from, and a ``batch`` that is no int of at least 1.
     """
     layer = channel_layer or channel_layers[alias]
     return _Listener(layer, channels, batch, handle_signals)
@@ -68,6 +69,12 @@ class _BaseListener:
     def __init__(self, channel_layer, channels, batch, handle_signals):
         if not channels:
             raise TypeError("There must be at least one channel to listen on.")
+        if not hasattr(channel_layer, "receive_batch"):
+            raise TypeError(
+                f"channel_layer must be a channel layer, not {channel_layer!r}; the "
+                f"name of one is its alias."
+            )
+        check_limit(batch, "batch")
         self._receiver = Receiver(channel_layer, channels, batch)
         self._handle_signals = handle_signals
         # (channel, content) pairs that were fetched and not begun.

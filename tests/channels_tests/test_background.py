@@ -130,8 +130,12 @@ class SyncLoopTests(LoopTests, SyncLoops, SimpleTestCase):
                         function(name, channel_layer=self.layer)
             with self.assertRaisesMessage(TypeError, "at least one channel"):
                 function(channel_layer=self.layer)
-            with self.assertRaisesMessage(TypeError, "an int of at least 1, not 0"):
+            message = "batch must be an int of at least 1, not 0."
+            with self.assertRaisesMessage(TypeError, message):
                 function("a", channel_layer=self.layer, batch=0)
+            message = "channel_layer must be a channel layer, not 'default'; the name"
+            with self.assertRaisesMessage(TypeError, message):
+                function("a", channel_layer="default")
 
     def test_threads_share_a_channel(self):
         self.send(*range(200))

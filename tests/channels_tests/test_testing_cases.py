@@ -3,7 +3,10 @@
 import unittest
 
 from django.channels import Channel, Group, channel_layers, route
+from django.channels.backends.memory import MemoryChannelLayer
 from django.channels.exceptions import ChannelFull, InvalidChannelLayerError
+from django.channels.layers import ChannelLayerWrapper
+from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.test import SimpleTestCase, override_settings
 from django.test.channels import (
@@ -172,9 +175,62 @@ class AssertionTests(ChannelTestCaseMixin, SimpleTestCase):
         self.assertNoMessageSent("g")
 
     def test_exactly_one_of_channel_and_group_is_given(self):
-        for kwargs in {}, {"channel": "a", "group": "a"}:
-            with self.assertRaisesMessage(TypeError, "Give a channel or a group"):
+        for kwargs, got in (
+            ({}, "channel=None and group=None"),
+            ({"channel": "a", "group": "b"}, "channel='a' and group='b'"),
+        ):
+            message = f"Give a channel or a group, one of the two, not {got}."
+            with self.assertRaisesMessage(TypeError, message):
                 self.assertMessageSent(**kwargs)
+
+    def test_what_cannot_have_been_sent_is_refused(self):
+        """Otherwise an assertion that nothing such was sent could not fail."""
+        for assertion in self.assertMessageSent, self.assertNoMessageSent:
+            for args, kwargs, message in (
+                (["a b"], {}, "'a b' is not a valid channel name"),
+                ([Group("g")], {}, "must be a str, not <Group: g>"),
+                ([5], {}, "channel name must be a str, not 5 of type int."),
+                ([], {"group": "a!b"}, "'a!b' is not a valid group name"),
+                ([], {"group": Channel("a")}, "must be a str, not <Channel: a>"),
+                (["a", "n"], {}, "content must be a dict or None, not 'n'."),
+            ):
+                with self.subTest(assertion=assertion, args=args, kwargs=kwargs):
+                    with self.assertRaisesMessage(TypeError, message):
+                        assertion(*args, **kwargs)
+        for count in "1", 1.0, True, -1:
+            message = f"count must be an int of at least 0 or None, not {count!r}."
+            with self.assertRaisesMessage(TypeError, message):
+                self.assertMessageSent("a", count=count)
+
+    def test_a_channel_may_be_given_by_itself(self):
+        Channel("a").send({"n": 1})
+        with self.assertRaisesMessage(AssertionError, "{'n': 1} waits on channel 'a'."):
+            self.assertNoMessage(Channel("a"))
+        self.assertIsNone(self.get_next_message(Channel("a")))
+
+    def test_a_layer_that_is_none_of_the_test_is_named(self):
+        layer = ChannelLayerWrapper(MemoryChannelLayer(), "real", [])
+        channel_layers.set("real", layer)
+        self.addCleanup(channel_layers.set, "real", None)
+        message = "The channel layer 'real' is none of this test"
+        for use in (
+            self.assertMessageSent,
+            self.assertNoMessageSent,
+            self.assertQueuedOnCommit,
+            self.assertNoMessage,
+            self.get_next_message,
+        ):
+            with self.subTest(use=use):
+                with self.assertRaisesMessage(ImproperlyConfigured, message):
+                    use("a", alias="real")
+
+    def test_all_messages_are_known_however_many_they_are(self):
+        for number in range(10_001):
+            Group("nobody").send({"n": number})
+        self.assertMessageSent(group="nobody", count=10_001)
+        with self.captureMessages() as messages:
+            Group("nobody").send({"n": "last"})
+        self.assertEqual([message.content for message in messages], [{"n": "last"}])
 
     def test_what_a_full_channel_refused_was_not_sent(self):
         for number in range(7):
@@ -334,5 +390,11 @@ class RoutesTests(ChannelTestCaseMixin, SimpleTestCase):
         self.assertEqual(client.receive(), {"text": "one"})
 
     def test_aliases_are_a_list(self):
-        with self.assertRaisesMessage(TypeError, "aliases must be a list of aliases"):
-            apply_routes([], aliases="default")
+        for aliases in "default", 5:
+            message = f"aliases must be a list of aliases, not {aliases!r}."
+            with self.assertRaisesMessage(TypeError, message):
+                apply_routes([], aliases=aliases)
+            case = type("Case", (ChannelTestCaseMixin, SimpleTestCase), {})
+            case.test_channel_aliases = aliases
+            with self.assertRaisesMessage(TypeError, message):
+                case.setUpClass()

@@ -282,6 +282,44 @@ class SocketTests(ClientTestCase):
         with self.assertRaisesMessage(ValueError, "Use set_cookie()"):
             client.set_header("Cookie", "color=blue")
 
+    def test_cookies_are_as_browsers_send_them(self):
+        client = WSClient()
+        client.set_cookie("price", "5€")
+        self.assertEqual(client.headers["cookie"], 'price="5€"'.encode())
+
+    def test_what_is_no_header_is_refused(self):
+        client = WSClient()
+        for key, value, error, message in (
+            (5, "a", TypeError, "The name of a header must be a str or bytes, not 5."),
+            ("a", 5, TypeError, "The header 'a' must be a str or bytes, not 5."),
+            ("a", "5€", ValueError, "The header 'a' must consist of characters of"),
+            ("a", "b\r\nc: d", ValueError, "not 'b\\r\\nc: d'."),
+        ):
+            with self.subTest(key=key, value=value):
+                with self.assertRaisesMessage(error, message):
+                    client.set_header(key, value)
+        client.set_header("a", "é")
+        self.assertEqual(client.headers, {"a": b"\xe9"})
+
+    def test_what_no_server_sends_is_refused(self):
+        for args, kwargs, message in (
+            ([5], {}, "channel name must be a str, not 5 of type int."),
+            (["websocket.receive"], {"path": None}, "path must be a str, not None."),
+            (["websocket.receive"], {"text": b"a"}, "can be JSON, not b'a'; bytes are"),
+            (["websocket.receive"], {"text": {1}}, "can be JSON, not {1}; bytes are"),
+        ):
+            with self.subTest(args=args, kwargs=kwargs):
+                with self.assertRaisesMessage(TypeError, message):
+                    WSClient().send(*args, **kwargs)
+        for use in WSClient().consume, Client().consume, Client().get_next_message:
+            with self.assertRaisesMessage(TypeError, "must be a str, not 5"):
+                use(5)
+
+    def test_the_alias_of_a_layer_is_no_order(self):
+        message = "ordered must be True or False, not 'default'."
+        with self.assertRaisesMessage(TypeError, message):
+            WSClient("default")
+
     def test_a_socket_is_connected_when_its_consumer_accepts(self):
         client = WSClient()
         client.send_and_consume("websocket.connect")

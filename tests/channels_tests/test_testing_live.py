@@ -2,12 +2,15 @@
 
 import threading
 import unittest
+from contextlib import suppress
 from http.client import HTTPConnection
 from importlib.util import find_spec
+from socket import create_connection
 from unittest import mock, skipUnless
 
 from django.channels import Channel, Group, channel_layers, route
 from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, transaction
 from django.http import HttpResponse
 from django.test import SimpleTestCase, override_settings
@@ -19,6 +22,9 @@ from .browser import WithBrowser
 from .layers import layer_settings
 from .processes import PATIENCE_SECONDS
 from .utils import TIMEOUT
+
+# More than what is on its way when nobody reads.
+LARGE_BYTES = 50 * 1024 * 1024
 
 PAGE = """<!doctype html>
 <title>live</title>
@@ -42,7 +48,13 @@ def users(request):
     return HttpResponse(" ".join(names))
 
 
-urlpatterns = [path("", page), path("users/", users)]
+def large(request):
+    """Return more than a client takes that does not read."""
+    Channel("answered").send({})
+    return HttpResponse(bytes(LARGE_BYTES))
+
+
+urlpatterns = [path("", page), path("users/", users), path("large/", large)]
 
 
 def connect(message):
@@ -213,6 +225,18 @@ class LiveServerMixin:
 class UvicornTests(LiveServerMixin, LiveTestCase):
     """The live server by uvicorn."""
 
+    def test_a_client_that_does_not_read_is_gone_with_its_test(self):
+        address = self.host, self.server_thread.port
+        with create_connection(address, timeout=PATIENCE_SECONDS) as client:
+            client.sendall(b"GET /large/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            self.wait_for("answered")
+            self.server_thread.end_connections()
+            received = 0
+            with suppress(ConnectionResetError):
+                while part := client.recv(1024 * 1024):
+                    received += len(part)
+        self.assertLess(received, LARGE_BYTES)
+
 
 @skipUnless(find_spec("daphne"), "Daphne is not installed.")
 @skipUnless(find_spec("websockets"), "websockets is not installed.")
@@ -331,6 +355,16 @@ class ServerTests(SimpleTestCase):
         ):
             with self.subTest(absent=absent), self.without(*absent):
                 self.assertEqual(serving.find_server().__name__, expected)
+
+    def test_consumers_need_a_thread(self):
+        for threads in 0, -1, "2", None:
+            case = type("Case", (ChannelLiveServerTestCase,), {})
+            case.worker_threads = threads
+            message = (
+                f"Case.worker_threads must be an int of at least 1, not {threads!r}."
+            )
+            with self.assertRaisesMessage(ImproperlyConfigured, message):
+                case.setUpClass()
 
     def test_a_class_is_skipped_with_the_reason(self):
         class Case(ChannelLiveServerTestCase):

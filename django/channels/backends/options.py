@@ -124,10 +124,10 @@ def check_wait(block, timeout):
         )
 
 
-def check_limit(limit):
+def check_limit(limit, name="limit"):
     """Raise TypeError if ``limit`` is not a number of messages of at least 1."""
     if not _is_number(limit, int) or limit < 1:
-        raise TypeError(f"limit must be an int of at least 1, not {limit!r}.")
+        raise TypeError(f"{name} must be an int of at least 1, not {limit!r}.")
 
 
 def check_batch(messages, max_message_size):

@@ -7,10 +7,11 @@ is instead.
 
 from contextlib import contextmanager
 
-from django.channels import DEFAULT_CHANNEL_LAYER, channel_layers
+from django.channels import DEFAULT_CHANNEL_LAYER, Group
+from django.channels.names import validate_channel, validate_group
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from .layers import SentMessage, describe, take_message
+from .layers import SentMessage, describe, get_test_layer, name_of, take_message
 
 
 class MessageAssertions:
@@ -18,12 +19,13 @@ class MessageAssertions:
     Assertions about messages, for test cases whose layers are in memory.
 
     A channel is given by name, or a group by ``group``; ``content``, a dict, is all
-    that the message consists of.
+    that the message consists of. Raise TypeError for what cannot have been sent,
+    ImproperlyConfigured for the alias of a layer that is none of the test.
     """
 
     def get_sent_messages(self, alias=DEFAULT_CHANNEL_LAYER):
         """Return the SentMessages of a layer so far, the latest last."""
-        return list(channel_layers[alias].sent_messages)
+        return list(get_test_layer(alias).sent_messages)
 
     def get_queued_on_commit(self, using=DEFAULT_DB_ALIAS, alias=DEFAULT_CHANNEL_LAYER):
         """Return the SentMessages that wait for the commit of a database."""
@@ -32,7 +34,7 @@ class MessageAssertions:
             for _, function, _ in connections[using].run_on_commit
             if hasattr(function, "queued")
         ]
-        layer = channel_layers[alias]
+        layer = get_test_layer(alias)
         return [SentMessage(*sent) for sent_to, *sent in queued if sent_to is layer]
 
     @contextmanager
@@ -87,18 +89,18 @@ class MessageAssertions:
 
     def assertNoMessage(self, channel, alias=DEFAULT_CHANNEL_LAYER):
         """Fail if a message waits on a channel to be received; take it then."""
-        message = take_message(channel_layers[alias], channel)
+        name = name_of(channel)
+        message = take_message(get_test_layer(alias), name)
         if message is not None:
-            self.fail(f"{message.content!r} waits on channel {channel!r}.")
+            self.fail(f"{message.content!r} waits on channel {name!r}.")
 
     def _check_found(self, verb, sent, channel, group, content, count):
-        if (channel is None) == (group is None):
-            raise TypeError("Give a channel or a group, one of the two.")
-        name, to_group = (channel, False) if group is None else (group, True)
+        name, to_group = _get_destination(channel, group)
+        _check_wish(content, count)
         found = [
             message.content
             for message in sent
-            if (message.name, message.to_group) == (str(name), to_group)
+            if (message.name, message.to_group) == (name, to_group)
             and (content is None or message.content == content)
         ]
         if count is None and found or count == len(found):
@@ -107,6 +109,27 @@ class MessageAssertions:
         expected = "at least once" if count is None else f"{count} times"
         listed = "".join(f"\n  {message}" for message in sent) or " nothing"
         self.fail(
-            f"{wanted} to {describe(str(name), to_group)} was {verb} {len(found)} "
+            f"{wanted} to {describe(name, to_group)} was {verb} {len(found)} "
             f"times, not {expected}. What was {verb}:{listed}"
         )
+
+
+def _get_destination(channel, group):
+    """Return (name, whether it is a group's); raise TypeError for what is none."""
+    if (channel is None) == (group is None):
+        raise TypeError(
+            f"Give a channel or a group, one of the two, not channel={channel!r} and "
+            f"group={group!r}."
+        )
+    if group is None:
+        return validate_channel(name_of(channel)), False
+    return validate_group(name_of(group, Group)), True
+
+
+def _check_wish(content, count):
+    """Raise TypeError for content and counts that no messages can have."""
+    if content is not None and not isinstance(content, dict):
+        raise TypeError(f"content must be a dict or None, not {content!r}.")
+    is_number = isinstance(count, int) and not isinstance(count, bool)
+    if count is not None and not (is_number and count >= 0):
+        raise TypeError(f"count must be an int of at least 0 or None, not {count!r}.")

@@ -2,11 +2,11 @@
 
 import sys
 
-from django.channels import DEFAULT_CHANNEL_LAYER, channel_layers
+from django.channels import DEFAULT_CHANNEL_LAYER
 from django.test import TestCase, TransactionTestCase
 
 from .assertions import MessageAssertions
-from .layers import layers_in_memory, take_message
+from .layers import get_test_layer, layers_in_memory, name_of, take_message
 
 
 class ChannelTestCaseMixin(MessageAssertions):
@@ -32,7 +32,7 @@ class ChannelTestCaseMixin(MessageAssertions):
 
         With ``require``, fail then.
         """
-        message = take_message(channel_layers[alias], channel)
+        message = take_message(get_test_layer(alias), name_of(channel))
         if message is None and require:
             self.fail(f"Expected a message on channel {channel}, got none.")
         return message

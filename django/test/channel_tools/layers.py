@@ -6,19 +6,18 @@ of theirs, until the test is over.
 """
 
 import copy
-from collections import deque
+from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from django.channels import channel_layers
+from django.channels import Channel, channel_layers
 from django.channels.backends.memory import MemoryChannelLayer
 from django.channels.layers import ChannelLayerWrapper
 from django.channels.message import Message
 from django.channels.names import inbox_of
+from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-# The latest messages that a layer knows to have been sent.
-KNOWN_MESSAGES = 10_000
 # What every layer can be configured with; a test's layer has the same.
 COMMON_OPTIONS = {"expiry", "group_expiry", "capacity", "channel_capacity"}
 
@@ -45,7 +44,7 @@ class RecordingChannelLayer(MemoryChannelLayer):
 
     def __init__(self, **options):
         super().__init__(**options)
-        self.sent_messages = deque(maxlen=KNOWN_MESSAGES)
+        self.sent_messages = []
 
     def send(self, channel, message):
         super().send(channel, message)
@@ -87,14 +86,21 @@ def make_layer(alias):
     )
 
 
+def check_aliases(aliases):
+    """Raise TypeError for what is no list of aliases."""
+    if isinstance(aliases, str) or not isinstance(aliases, Iterable):
+        raise TypeError(f"aliases must be a list of aliases, not {aliases!r}.")
+
+
 @contextmanager
 def layers_in_memory(aliases, configured_only=False):
     """
     Have the layers of some aliases be new ones in memory.
 
     With ``configured_only``, aliases that are not in CHANNEL_LAYERS are left out;
-    otherwise raise InvalidChannelLayerError for them.
+    otherwise raise InvalidChannelLayerError for them. Raise TypeError for a str.
     """
+    check_aliases(aliases)
 
     def make_layers(configured_only):
         return {
@@ -121,9 +127,34 @@ def layers_in_memory(aliases, configured_only=False):
                 used.close()
 
 
+def get_test_layer(alias):
+    """
+    Return the layer of an alias, which knows what was sent.
+
+    Raise ImproperlyConfigured if it is not one of a test.
+    """
+    layer = channel_layers[alias]
+    if not hasattr(layer, "sent_messages"):
+        raise ImproperlyConfigured(
+            f"The channel layer {alias!r} is none of this test, {layer} is used: name "
+            f"it in test_channel_aliases of a ChannelTestCase or one of the others."
+        )
+    return layer
+
+
+def name_of(destination, destination_class=Channel):
+    """Return the name of a Channel, or of a Group; a name is what it is."""
+    is_object = isinstance(destination, destination_class)
+    return destination.name if is_object else destination
+
+
 def take_message(layer, channel):
-    """Return the next Message on a channel, None if nothing waits there."""
-    inbox = inbox_of(channel)
+    """
+    Return the next Message on a channel, None if nothing waits there.
+
+    Raise TypeError for what cannot be received from.
+    """
+    inbox = inbox_of(channel) if isinstance(channel, str) else None
     if not inbox or inbox == channel:
         name, content = layer.receive([channel])
         return None if name is None else Message(content, name, layer)

@@ -7,6 +7,7 @@ threads of the test's process, on its database.
 
 from django.apps import apps
 from django.channels import DEFAULT_CHANNEL_LAYER, channel_layers
+from django.core.exceptions import ImproperlyConfigured
 from django.test import LiveServerTestCase
 from django.utils.functional import classproperty
 
@@ -40,6 +41,11 @@ class ChannelLiveServerTestCase(MessageAssertions, LiveServerTestCase):
 
     @classmethod
     def setUpClass(cls):
+        if not isinstance(cls.worker_threads, int) or cls.worker_threads < 1:
+            raise ImproperlyConfigured(
+                f"{cls.__name__}.worker_threads must be an int of at least 1, not "
+                f"{cls.worker_threads!r}."
+            )
         find_server()
         super().setUpClass()
 

@@ -4,6 +4,8 @@ from django.channels import DEFAULT_CHANNEL_LAYER, channel_layers
 from django.channels.routing import Router
 from django.test.utils import TestContextDecorator
 
+from .layers import check_aliases
+
 
 class apply_routes(TestContextDecorator):
     """
@@ -16,10 +18,9 @@ class apply_routes(TestContextDecorator):
 
     def __init__(self, routes, aliases=None):
         super().__init__()
-        if isinstance(aliases, str):
-            raise TypeError(f"aliases must be a list of aliases, not {aliases!r}.")
         self.routes = [routes] if hasattr(routes, "match") else routes
         self.aliases = [DEFAULT_CHANNEL_LAYER] if aliases is None else aliases
+        check_aliases(self.aliases)
         # (layer, its router) for each alias, and that for each enable().
         self._replaced = []
 

@@ -6,9 +6,11 @@ specs/protocols/websocket.rst and http.rst.
 """
 
 import json as json_module
+import re
 import warnings
 
 from django.channels.interface.turns import CONSUMED, CONSUMING, ORDERED
+from django.channels.names import validate_channel
 from django.http import SimpleCookie
 from django.test.client import ClientMixin
 
@@ -41,6 +43,8 @@ class WSClient(ClientMixin, Client):
     """
 
     def __init__(self, ordered=False, **kwargs):
+        if not isinstance(ordered, bool):
+            raise TypeError(f"ordered must be True or False, not {ordered!r}.")
         super().__init__(**kwargs)
         self.cookies = SimpleCookie()
         self._headers = {}
@@ -61,12 +65,14 @@ class WSClient(ClientMixin, Client):
         """
         Have a header, of str or bytes, with the handshake and requests from now on.
 
-        Raise ValueError for the header of the cookies.
+        Raise TypeError for other types, ValueError for what HTTP does not allow and
+        for the header of the cookies.
         """
-        key = key.lower()
-        if key == "cookie":
+        name = _to_header("The name of a header", key).lower()
+        if name == b"cookie":
             raise ValueError("Use set_cookie() for the header 'cookie'.")
-        self._headers[key] = _to_bytes(value)
+        value = _to_header(f"The header {key!r}", value)
+        self._headers[name.decode("latin-1")] = value
 
     @property
     def headers(self):
@@ -74,7 +80,8 @@ class WSClient(ClientMixin, Client):
         headers = dict(self._headers)
         if self.cookies:
             pairs = (f"{m.key}={m.coded_value}" for m in self.cookies.values())
-            headers["cookie"] = _to_bytes("; ".join(pairs))
+            # As browsers have it, whatever the values are.
+            headers["cookie"] = "; ".join(pairs).encode()
         return headers
 
     def receive(self, json=True):
@@ -101,8 +108,10 @@ class WSClient(ClientMixin, Client):
         Send a message to a channel, as of this client's connection.
 
         ``text`` is what a socket receives, a str or what can be JSON. ``path`` may
-        have a query string. What ``content`` has comes first.
+        have a query string. What ``content`` has comes first. Raise TypeError for
+        text that cannot be JSON, and a path that is no str.
         """
+        to = validate_channel(to)
         super().send(to, self._get_content(to, content, text, path))
 
     def consume(self, channel, fail_on_none=True, check_accept=True):
@@ -152,15 +161,13 @@ class WSClient(ClientMixin, Client):
 
     def _get_content(self, to, content, text, path):
         content = copy_content(content)
-        path, _, query = content.get("path", path).partition("?")
-        content["path"] = path
+        content["path"], query = _split(content.get("path", path))
         if to in FIRST_MESSAGES:
-            headers = [[_to_bytes(key), value] for key, value in self.headers.items()]
+            headers = [[k.encode("latin-1"), v] for k, v in self.headers.items()]
             first = {**COMMON_KEYS, **FIRST_MESSAGES[to], "headers": headers}
-            content = {**first, "query_string": _to_bytes(query), **content}
+            content = {**first, "query_string": query, **content}
         if text is not None:
-            text = text if isinstance(text, str) else json_module.dumps(text)
-            content.setdefault("text", text)
+            content.setdefault("text", _to_text(text))
         if to.startswith(("websocket.", "http.")):
             content.setdefault("type", to)
         if to == "websocket.receive" and "bytes" not in content:
@@ -216,5 +223,38 @@ class HttpClient(WSClient):
         super().__init__(**kwargs)
 
 
-def _to_bytes(value):
-    return value.encode("latin-1") if isinstance(value, str) else value
+def _to_header(what, value):
+    """Return the bytes of a part of a header; ``what`` says which one."""
+    if not isinstance(value, (str, bytes)):
+        raise TypeError(f"{what} must be a str or bytes, not {value!r}.")
+    try:
+        encoded = value if isinstance(value, bytes) else value.encode("latin-1")
+    except UnicodeEncodeError:
+        encoded = b"\0"
+    if re.search(rb"[\0\r\n]", encoded):
+        raise ValueError(
+            f"{what} must consist of characters of latin-1, and have no line break, "
+            f"not {value!r}."
+        )
+    return encoded
+
+
+def _split(path):
+    """Return (path, bytes of its query string)."""
+    if not isinstance(path, str):
+        raise TypeError(f"path must be a str, not {path!r}.")
+    path, _, query = path.partition("?")
+    return path, query.encode()
+
+
+def _to_text(text):
+    """Return what a socket is sent for ``text``."""
+    if isinstance(text, str):
+        return text
+    try:
+        return json_module.dumps(text)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"text must be a str or what can be JSON, not {text!r}; bytes are sent by "
+            f'content={{"bytes": …}}.'
+        ) from error

@@ -12,7 +12,7 @@ from uvicorn import Config, Server
 # Seconds that open connections have to end in.
 CLOSE_SECONDS = 2
 # Seconds that another thread waits for what it asks for.
-ANSWER_SECONDS = 2 * CLOSE_SECONDS
+ANSWER_SECONDS = 3 * CLOSE_SECONDS
 # Seconds between two looks whether connections have ended.
 LOOK_SECONDS = 0.01
 
@@ -67,6 +67,13 @@ class UvicornServer:
             except Exception as error:
                 # Libraries refuse that where the client is already closing.
                 logger.debug("%r was ending already: %s", connection, error)
+        await self._wait_for_ends(state)
+        for connection in list(state.connections):
+            # A client that does not answer would stay into the next test.
+            connection.transport.abort()
+        await self._wait_for_ends(state)
+
+    async def _wait_for_ends(self, state):
         deadline = self._loop.time() + CLOSE_SECONDS
         while (state.connections or state.tasks) and self._loop.time() < deadline:
             await asyncio.sleep(LOOK_SECONDS)
