@@ -18,6 +18,7 @@ from django.test import SimpleTestCase, override_settings
 from .chat import REPOSITORY
 from .layers import MEMORY, SpanningLayer, default_layer, layer_settings
 from .third_party import SyncOnlyLayer
+from .utils import patch_for
 
 WIDE = os.terminal_size((170, 50))
 LOW = os.terminal_size((90, 20))
@@ -46,6 +47,9 @@ class CommandTestCase(SimpleTestCase):
     def setUp(self):
         layer = default_layer(layer_class=self.layer_class, capacity=5)
         self.layer = self.enterContext(layer)
+        # All that a test does happens at once.
+        now = self.layer._store.clock()
+        patch_for(self, self.layer._store, "clock", lambda: now)
 
     def call(self, *args, stdout=None, **kwargs):
         """Return what the command writes to standard output and error."""

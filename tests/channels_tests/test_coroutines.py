@@ -213,6 +213,7 @@ class GroupTests(SimpleTestCase):
 
     def test_what_does_not_end_in_time_is_cut_off_and_logged(self):
         gate = Gate()
+        patch_for(self, coroutines_module, "LOOP_SECONDS", TIMEOUT)
         group = self.make(gate)
         self.send("slow", 1)
         self.assertTrue(gate.wait_for(1))

@@ -32,13 +32,19 @@ def frozen(message):
 channel_routing.append(route("frozen", frozen))
 """
 
-# Fetches what there is; its layer waits for an answer before it takes it back.
+# Fetches what there is, and keeps it.
+FETCHING_ALL = """
+
+from django.channels.worker import prefetch
+
+prefetch.FETCHED_SECONDS = prefetch.WAITING_SECONDS = 3600.0
+"""
+
+# Its layer waits for an answer before it takes back what was fetched.
 SLOW_TO_PUT_BACK = """
 
 from django.channels.backends.ipc import IPCChannelLayer
-from django.channels.worker import prefetch
 
-prefetch.FETCHED_SECONDS = 3600.0
 put_back = IPCChannelLayer.put_back
 
 
@@ -189,8 +195,7 @@ class StoppingTests(WorkersTestCase):
         self.assertEqual(self.pending("hold"), 2)
 
     def test_a_second_ctrl_c_lets_messages_go_back_first(self):
-        with self.routing.open("a") as file:
-            file.write(SLOW_TO_PUT_BACK)
+        self.routing.write_text(ROUTING + FETCHING_ALL + SLOW_TO_PUT_BACK)
         process = self.start()
         # Until it knows how long they take, a worker fetches one at a time.
         self.send_numbers("work", 100)
@@ -235,12 +240,15 @@ class BackoffTests(SimpleTestCase):
 
 class ReplacementTests(WorkersTestCase):
     def test_what_a_killed_process_had_fetched_is_consumed_by_the_next(self):
+        self.routing.write_text(ROUTING + FETCHING_ALL)
         process = self.start()
+        # Until it knows how long they take, a worker fetches one at a time.
         self.send_numbers("work", 100)
         (pid,) = {result["pid"] for result in self.results(100)}
-        self.send("hold", {"n": 0})
-        self.send_numbers("work", 5)
+        messages = [("hold", {"n": 0}), *(("work", {"n": n}) for n in range(5))]
+        self.layer.send_batch(messages)
         self.assertEqual(self.result()["began"], 0)
+        self.assertEqual(self.pending("work"), 0)
         os.kill(pid, signal.SIGKILL)
         results = self.results(5)
         self.assertEqual([result["n"] for result in results], [*range(5)])
@@ -293,6 +301,9 @@ class ReplacementTests(WorkersTestCase):
             with self.subTest(how=how):
                 self.send("apoison", {"how": how})
                 self.assertEqual(self.result()["began"], how)
+                if "_exit" in how:
+                    # What its other threads had begun would be lost with it.
+                    process.wait_for_line("ended with exit code 5; another one")
                 self.send_numbers("work", 3)
                 self.assertEqual(self.numbers(3), [0, 1, 2])
         self.assertEnds(process)

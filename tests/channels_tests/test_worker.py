@@ -184,7 +184,8 @@ class EndlessTests(WorkerTestCase):
         for error in SystemExit, KeyboardInterrupt, GeneratorExit, CancelledError:
             with self.subTest(error=error):
                 self.assertTrue(self.run_in_a_thread(raising(error)))
-                self.assertEqual(self.layer.receive(["r!"])[1], {"accept": False})
+                pair = self.layer.receive(["r!"], block=True, timeout=TIMEOUT)
+                self.assertEqual(pair[1], {"accept": False})
 
     def test_an_answer_that_cannot_be_sent_is_logged(self):
         self.assertTrue(self.run_in_a_thread(raising(ValueError)))

@@ -32,6 +32,10 @@ LOGGING = {
 ROUTING = """
 import asyncio, os, re, sys, threading
 from django.channels import Channel, channel_layers, route
+from django.channels.worker import childprocess, supervisor
+
+# On a machine that stands still at times, processes end and are not killed.
+childprocess.GRACE_SECONDS = supervisor.GIVING_BACK_SECONDS = 60.0
 
 
 def tell(**content):

@@ -18,6 +18,8 @@ from django.channels.worker.synccode import SyncCode
 RUNNING_CONSUMERS = 256
 # The share of them that run when whoever waits for room is woken.
 ROOM_SHARE = 0.75
+# Seconds that the loop itself has at the end, beyond those of its coroutines.
+LOOP_SECONDS = 1.0
 
 logger = logging.getLogger("django.channels.worker")
 
@@ -103,7 +105,7 @@ class ConsumerLoop:
             return True
         done = asyncio.run_coroutine_threadsafe(self._finish(timeout), loop)
         try:
-            ended = done.result(timeout + 1)
+            ended = done.result(timeout + LOOP_SECONDS)
         except concurrent.futures.TimeoutError:
             # A coroutine keeps the loop from running: it ends with the process.
             return False
