@@ -8,7 +8,7 @@ from unittest import skipUnless
 
 from django.test import SimpleTestCase
 
-from .processes import manage, start_project
+from .processes import PATIENCE_SECONDS, manage, start_project
 
 # What the server is told to serve.
 ROUTING = """
@@ -112,7 +112,7 @@ class Server:
         self.port = int(process.wait_for_line(r"Starting .* at http://.*:(\d+)/")[1])
         process.wait_for_line("Quit the server")
 
-    def get(self, path, timeout=30):
+    def get(self, path, timeout=PATIENCE_SECONDS):
         """Return (status, body) of a response."""
         connection = HTTPConnection(self.host, self.port, timeout=timeout)
         try:
@@ -127,7 +127,8 @@ class Server:
         from websockets.sync.client import connect
 
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return connect(f"ws://{host}:{self.port}{path}", proxy=None, **options)
+        options = {"open_timeout": PATIENCE_SECONDS, "proxy": None, **options}
+        return connect(f"ws://{host}:{self.port}{path}", **options)
 
 
 @skipUnless(

@@ -1,6 +1,5 @@
 """A site with sessions and users, its servers and workers processes of their own."""
 
-import asyncio
 import json
 import shutil
 import sys
@@ -99,7 +98,5 @@ async def connect(server, path, **options):
     """Return a client of the websockets library."""
     from websockets.asyncio.client import connect
 
-    return await asyncio.wait_for(
-        connect(f"ws://{server.host}:{server.port}{path}", proxy=None, **options),
-        PATIENCE_SECONDS,
-    )
+    options = {"open_timeout": PATIENCE_SECONDS, "proxy": None, **options}
+    return await connect(f"ws://{server.host}:{server.port}{path}", **options)

@@ -65,17 +65,22 @@ class IPCConformanceTests(IPCTests, ChannelLayerConformanceTests, SimpleTestCase
 
     def stop_store(self, layer):
         """Put a file in the directory's place, and have the open one forgotten."""
-        os.rename(layer.path, f"{layer.path}.away")
-        Path(layer.path).touch()
-        share(layer.path, 0).forget()
+        environment = share(layer.path, 0)
+        # Nobody makes a new directory in between.
+        with environment._lock:
+            os.rename(layer.path, f"{layer.path}.away")
+            Path(layer.path).touch()
+            environment.forget()
 
     def start_store(self, layer):
-        os.unlink(layer.path)
-        os.rename(f"{layer.path}.away", layer.path)
+        with share(layer.path, 0)._lock:
+            os.unlink(layer.path)
+            os.rename(f"{layer.path}.away", layer.path)
 
     def lose_data(self, layer):
-        for file in Path(layer.path).glob("*/*.mdb"):
-            file.unlink()
+        with share(layer.path, 0)._lock:
+            for file in Path(layer.path).glob("*/*.mdb"):
+                file.unlink()
 
 
 class BusyIPCConformanceTests(IPCConformanceTests):

@@ -8,6 +8,8 @@ import socket
 import struct
 import time
 
+from django.channels.asgi import CONSUMER_THREADS
+
 from .development import RunserverTestCase
 from .utils import TIMEOUT
 
@@ -98,6 +100,9 @@ class RobustnessTests(RunserverTestCase):
             client.send("hello")
             client.recv(timeout=TIMEOUT)
         self.server.process.wait_for_line("WebSocket DISCONNECT /chat")
+        # Each request starts one of the threads, until there are all of them.
+        for _ in range(CONSUMER_THREADS):
+            self.state()
         # What is still under way of that socket may only make this larger.
         self.before = {**self.state(), "pending": 0}
 

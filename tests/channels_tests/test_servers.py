@@ -61,8 +61,7 @@ class ServerTests:
             for client, text in ((one, "a"), (two, "b"), (one, "ä")):
                 client.send(text)
                 self.assertEqual(client.recv(timeout=TIMEOUT), f"echo {text}")
-        for _ in range(2):
-            server.process.wait_for_line(f"consumed /chat {self.normal_code}")
+        server.process.wait_for_line(f"consumed /chat {self.normal_code}", count=2)
         self.assertQuiet(server.process)
 
     def test_application_refuses_what_it_must(self):
@@ -178,7 +177,10 @@ class GranianTests(ServerTests, RunserverTestCase):
         return server
 
     def get_command(self):
-        # It does not say which port 0 was.
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]
+        # It does not say which port 0 was. Nobody else gets this one before it.
+        kept = socket.socket()
+        self.addCleanup(kept.close)
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        kept.bind(("127.0.0.1", 0))
+        port = kept.getsockname()[1]
         return ["granian", "--interface=asgi", f"--port={port}"]

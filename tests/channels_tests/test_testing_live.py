@@ -128,7 +128,8 @@ class LiveTestCase(ChannelLiveServerTestCase):
         """Return a socket that the end of the test closes."""
         from websockets.sync.client import connect
 
-        socket = connect(self.live_server_ws_url + path, proxy=None)
+        url = self.live_server_ws_url + path
+        socket = connect(url, proxy=None, open_timeout=TIMEOUT)
         self.addCleanup(socket.close)
         return socket
 
