@@ -1,8 +1,9 @@
 """Groups: who gets what, and for how long."""
 
 import asyncio
+import time
 
-from .base import EXPIRY, WAIT_SECONDS, ConformanceBase, cites
+from .base import EXPIRY, TRIES, WAIT_SECONDS, ConformanceBase, cites
 from .forms import both_forms
 
 MEMBERS = ["normal", "single?reader", "inbox!a", "inbox!b", "other!c"]
@@ -210,13 +211,21 @@ class GroupTests(ConformanceBase):
     @cites("CL-43", "after the last group_add()")
     @both_forms("groups", alone=True, group_expiry=5 * EXPIRY)
     def test_adding_again_renews_a_membership(self, layer):
-        layer.group_add("group", "single?reader")
-        layer.group_add("group", "normal")
-        for _ in range(2):
-            self.pass_time(layer.layer, 3 * EXPIRY)
+        for _ in range(TRIES):
+            layer.group_add("group", "single?reader")
             layer.group_add("group", "normal")
-        layer.send_group("group", {})
-        self.assertEqual(self.receive_pairs(layer), [("normal", {})])
+            self.pass_time(layer.layer, 3 * EXPIRY)
+            begun = time.monotonic()
+            layer.group_add("group", "normal")
+            self.pass_time(layer.layer, 3 * EXPIRY)
+            layer.send_group("group", {})
+            seconds = time.monotonic() - begun
+            pairs = self.receive_pairs(layer)
+            if seconds < 5 * EXPIRY:
+                break
+            # The machine was too slow for it.
+            self.pass_time(layer.layer, 5 * EXPIRY)
+        self.assertEqual(pairs, [("normal", {})])
 
     @cites("CL-22", "several messages end the waits of as many readers")
     def test_a_group_message_wakes_readers(self):
