@@ -21,8 +21,8 @@ from daphne.ws_protocol import WebSocketFactory
 from django.channels.limits import get_limits
 from django.conf import settings
 
-# Seconds that another thread waits for what it asks the reactor for.
-ANSWER_SECONDS = 10
+# Seconds that another thread waits for what it asks the reactor for, at the most.
+ANSWER_SECONDS = 60
 
 _lock = threading.Lock()
 

@@ -11,8 +11,8 @@ from uvicorn import Config, Server
 
 # Seconds that open connections have to end in.
 CLOSE_SECONDS = 2
-# Seconds that another thread waits for what it asks for.
-ANSWER_SECONDS = 3 * CLOSE_SECONDS
+# Seconds that another thread waits for what it asks for, at the most.
+ANSWER_SECONDS = 60
 # Seconds between two looks whether connections have ended.
 LOOK_SECONDS = 0.01
 
