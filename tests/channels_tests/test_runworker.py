@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from django.test import SimpleTestCase, override_settings, tag
 
 from .layers import SpanningLayer, layer_settings, make_layer
-from .processes import Process
+from .processes import Process, manage
 from .utils import TIMEOUT
 from .workers import ROUTING, WorkersTestCase
 
@@ -55,6 +55,17 @@ def put_back_slowly(self, pairs):
 
 
 IPCChannelLayer.put_back = put_back_slowly
+"""
+
+# A routing whose import waits for an answer.
+SLOW_IMPORT = """
+
+from django.channels.backends.ipc import IPCChannelLayer
+
+print("importing", flush=True)
+layer = IPCChannelLayer(path=os.environ["LAYER_PATH"])
+layer.receive(["go"], block=True, timeout=60)
+layer.close()
 """
 
 # A process in which nothing that consumers send leaves in time.
@@ -403,6 +414,19 @@ class ReloadTests(WorkersTestCase):
     def new_code_runs(self):
         self.send_numbers("work", 1)
         return "new" in self.result()
+
+    def test_sighup_before_there_are_workers_ends_nothing(self):
+        self.routing.write_text(ROUTING + SLOW_IMPORT)
+        process = manage(self.directory, "runworker", env=self.environ())
+        self.addCleanup(process.kill)
+        process.wait_for_line("importing")
+        process.send_signal(signal.SIGHUP)
+        # One imports the routing for the checks, another one to work.
+        self.send("go", {}, {})
+        process.wait_for_line("Running worker against channel layer default")
+        self.send_numbers("work", 1)
+        self.assertEqual(self.numbers(1), [0])
+        self.assertEnds(process)
 
     def test_the_old_process_goes_on_if_the_fresh_one_does_not_start(self):
         process = self.start()

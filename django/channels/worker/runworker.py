@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import logging
 import os
+import signal
 import sys
 
 from django.channels import shutdown
@@ -33,6 +34,16 @@ def make_group(layer, options, **extra):
         time_limit=options["time_limit"],
         **extra,
     )
+
+
+def ignore_reloads():
+    """
+    Have SIGHUP do nothing, on systems that have it, until workers heed it.
+
+    Those have the code of when they start, whatever asked for it before.
+    """
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def supervise(layer, options, arguments, on_ready):

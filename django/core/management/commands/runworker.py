@@ -66,6 +66,8 @@ class Command(BaseCommand):
         super().run_from_argv(argv)
 
     def execute(self, *args, **options):
+        if self.arguments is not None and not options["autoreload"]:
+            runworker.ignore_reloads()
         if workerprocess.is_supervised():
             # The supervisor has done what can be done before.
             options["skip_checks"] = True
