@@ -40,31 +40,39 @@ def describe(name, to_group):
 
 
 class RecordingChannelLayer(MemoryChannelLayer):
-    """A memory layer with the messages that were sent, as SentMessages."""
+    """
+    A memory layer with the messages that were sent, as SentMessages.
+
+    Whoever receives one finds it there.
+    """
 
     def __init__(self, **options):
         super().__init__(**options)
         self.sent_messages = []
 
     def send(self, channel, message):
-        super().send(channel, message)
-        self._record(channel, message)
+        with self._lock:
+            super().send(channel, message)
+            self._record(channel, message)
 
     def send_batch(self, messages):
         messages = list(messages)
-        errors = super().send_batch(messages)
-        for (channel, message), error in zip(messages, errors):
-            if error is None:
-                self._record(channel, message)
+        with self._lock:
+            errors = super().send_batch(messages)
+            for (channel, message), error in zip(messages, errors):
+                if error is None:
+                    self._record(channel, message)
         return errors
 
     def send_group(self, group, message):
-        super().send_group(group, message)
-        self._record(group, message, to_group=True)
+        with self._lock:
+            super().send_group(group, message)
+            self._record(group, message, to_group=True)
 
     def flush(self):
-        super().flush()
-        self.sent_messages.clear()
+        with self._lock:
+            super().flush()
+            self.sent_messages.clear()
 
     def _record(self, name, message, to_group=False):
         sent = SentMessage(name, copy.deepcopy(message), to_group)
