@@ -107,6 +107,22 @@ class FileTests(SQLiteTestCase, SimpleTestCase):
             layers[1].send("a", {"n": 1})
             self.assertEqual(waiting.result(), ("a", {"n": 1}))
 
+    def test_who_listens_as_the_bell_is_replaced_hears_what_rang(self):
+        """Another thread may find that the lease is over, and open all anew."""
+        store = self.make_layer(path=self.path)._store
+        self.assertTrue(store.renew())
+        store.take(["a"], 9, wait=True)
+        bell = store._listener._bell
+
+        def wait(*args):
+            store._listener.close()
+            bell.interrupt()
+            return type(bell).wait(bell, *args)
+
+        with mock.patch.object(bell, "wait", wait):
+            self.assertEqual(store.listen(TIMEOUT), [])
+        self.assertEqual(store.listen(TIMEOUT), [("a", None)])
+
     def test_a_full_file_refuses_whole_calls_and_takes_again(self):
         layer = self.make_layer(path=self.path, capacity=10_000)
         layer.send("a", {"n": 0})

@@ -122,6 +122,7 @@ class Doorbell:
         self._selector.register(self._inside, selectors.EVENT_READ)
         # Held while a thread is in wait().
         self._waiting = threading.Lock()
+        self._is_closed = False
 
     @property
     def has_socket(self):
@@ -147,9 +148,12 @@ class Doorbell:
         """
         Wait to be rung; return (names, whether there was more, interrupted).
 
-        It also ends when the descriptor ``number`` can be read.
+        It also ends when the descriptor ``number`` can be read. A closed one is
+        interrupted.
         """
         with self._waiting:
+            if self._is_closed:
+                return [], False, True
             if number is not None:
                 self._selector.register(number, selectors.EVENT_READ)
             try:
@@ -166,7 +170,8 @@ class Doorbell:
 
     def interrupt(self):
         """End the running wait(), or else the next one."""
-        with suppress(BlockingIOError):
+        # Full, it wakes all the same; closed, nobody waits any more.
+        with suppress(OSError):
             self._outside.send(b"!")
 
     def close(self):
@@ -183,6 +188,7 @@ class Doorbell:
         self._close()
 
     def _close(self):
+        self._is_closed = True
         for end in (self._inside, self._outside, self._socket):
             if end is not None:
                 end.close()
