@@ -180,10 +180,9 @@ class DictStore(Store):
     def post(self, group, inbox, control):
         with self.world.lock:
             registration = self.world.inboxes.get(group, {}).get(inbox)
-            if registration is not None:
-                entry = (None, control, registration[1])
-                self._queue(inbox).entries.append(entry)
-                self._ring(inbox)
+            count = 0 if registration is None else registration[1]
+            self._queue(inbox).entries.append((None, control, count))
+            self._ring(inbox)
 
     def deregister(self, group, inbox, count):
         with self.world.lock:

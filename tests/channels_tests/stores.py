@@ -313,12 +313,16 @@ class StoreTests(Stores):
         self.assertEqual(taken[:1] + taken[-1:], [b"add", b"3"])
         self.assertEqual(taken.count(b"add"), 1)
 
-    def test_a_post_needs_a_registration(self):
+    def test_a_post_needs_no_registration(self):
         a, b = self.stores()
-        a.post("group", "inbox!", b"no")
+        a.post("group", "inbox!", b"1")
         a.register("group", "inbox!", 100, b"add")
-        a.post("group", "inbox!", b"discard")
-        self.assertEqual(self.take(b, "inbox!"), [b"add", b"discard"])
+        a.post("group", "inbox!", b"2")
+        self.assertTrue(a.deregister("group", "inbox!", 1))
+        a.post("group", "inbox!", b"3")
+        entries = [entry for _, entry in b.take(["inbox!"], 100)]
+        self.assertEqual([e.payload for e in entries], [b"1", b"add", b"2", b"3"])
+        self.assertEqual([e.mark for e in entries], [0, 1, 1, 0])
 
     def test_a_registration_ends_with_its_add_count(self):
         a, b = self.stores()

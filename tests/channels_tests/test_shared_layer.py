@@ -4,7 +4,6 @@ import asyncio
 import threading
 from unittest import mock
 
-from django.channels.backends.shared import keeper
 from django.channels.backends.shared.envelopes import (
     ADD,
     DISCARD,
@@ -15,67 +14,18 @@ from django.channels.backends.shared.envelopes import (
 )
 from django.channels.exceptions import (
     ChannelFull,
-    LayerUnavailable,
     MessageTooLarge,
 )
 from django.test import SimpleTestCase
 from django.test.channel_layers import ChannelLayerConformanceTests, cites
 
-from .dict_store import DictChannelLayer, DictStore, World
+from .dict_store import DictChannelLayer, World
+from .shared_layers import WAIT, SharedLayerTestCase
 from .utils import TIMEOUT
-
-WAIT = {"block": True, "timeout": TIMEOUT}
-GAP = {"type": "layer.gap"}
 
 
 class DictLayerTests(ChannelLayerConformanceTests, SimpleTestCase):
     layer_class = DictChannelLayer
-
-
-class SharedLayerTestCase(SimpleTestCase):
-    """Layers on one world stand for processes."""
-
-    def setUp(self):
-        self.world = World()
-
-    def make_layer(self, **options):
-        layer = DictChannelLayer(self.world, **options)
-        self.addCleanup(layer.close)
-        return layer
-
-    def in_thread(self, function, *args, **kwargs):
-        """Start a call; return a callable for its result."""
-        results = []
-
-        def run():
-            try:
-                results.append(function(*args, **kwargs))
-            except Exception as error:
-                results.append(error)
-
-        thread = threading.Thread(target=run)
-        thread.start()
-
-        def result():
-            thread.join(TIMEOUT)
-            (outcome,) = results
-            return outcome
-
-        return result
-
-    def until_waiting(self, layer, name, count=1):
-        """Return when readers wait for a channel and one of them listens."""
-        bell = layer._owner.bell
-
-        def waits():
-            queue = self.world.queues.get(name)
-            enlisted = len(bell._lines.get(name, ())) >= count
-            return enlisted and bell._leader is not None and queue and queue.waiting
-
-        with bell.wanted:
-            # Nothing tells that a thread has fallen asleep: look again and again.
-            while not waits():
-                bell.wanted.wait(0.001)
 
 
 class ProcessTests(SharedLayerTestCase):
@@ -217,134 +167,6 @@ class ProcessTests(SharedLayerTestCase):
         b.group_add("group", new)
         a.send_group("group", {"n": 1})
         self.assertEqual(b.receive_batch(["in!"], 10), [(new, {"n": 1})])
-
-
-class GapTests(SharedLayerTestCase):
-    """The store loses its data, or takes a process for dead."""
-
-    def setUp(self):
-        super().setUp()
-        self.sender = self.make_layer()
-        self.layer = self.make_layer()
-        self.told = threading.Event()
-        self.layer.on_gap(self.told.set)
-        self.name = self.layer.new_channel("in!")
-        self.layer.group_add("group", self.name)
-        self.layer.receive(["in!"])
-
-    def assertHealed(self):
-        self.assertTrue(self.told.wait(TIMEOUT))
-        self.sender.send_group("group", {"n": 1})
-        received = [self.layer.receive(["in!"], **WAIT) for _ in range(2)]
-        self.assertEqual(received, [(self.name, GAP), (self.name, {"n": 1})])
-
-    def test_a_store_that_lost_its_data_gets_the_memberships_again(self):
-        self.world.lose()
-        self.assertHealed()
-
-    def test_a_process_that_was_taken_for_dead_gets_its_memberships_again(self):
-        self.world.leases.clear()
-        self.sender.send_group("group", {"n": 0})
-        self.assertEqual(self.world.inboxes, {"group": {}})
-        self.assertHealed()
-
-    def test_a_claim_that_fails_is_made_again(self):
-        store, claims = self.layer._store, []
-
-        def claim(*args):
-            claims.append(args)
-            if len(claims) == 1:
-                raise LayerUnavailable("The store is away again.")
-            return DictStore.claim(store, *args)
-
-        store.claim = claim
-        with self.assertLogs("django.channels", "WARNING"):
-            self.world.lose()
-            self.assertHealed()
-        self.assertEqual(claims[0], claims[1])
-
-    def test_a_reader_that_waits_is_told(self):
-        result = self.in_thread(self.layer.receive, ["in!"], **WAIT)
-        self.until_waiting(self.layer, "in!")
-        self.world.lose()
-        self.assertEqual(result(), (self.name, GAP))
-
-    def test_an_add_count_goes_on_where_it_was(self):
-        for _ in range(4):
-            self.layer.group_add("group", self.name)
-        self.layer.receive(["in!"])
-        self.world.lose()
-        self.assertHealed()
-        self.assertEqual(self.world.inboxes["group"]["in!"][1], 5)
-
-
-class AwayTests(SharedLayerTestCase):
-    """The store cannot be reached."""
-
-    def test_every_call_says_that_the_store_is_away(self):
-        layer = self.make_layer()
-        self.world.away = True
-        for name, args in (
-            ("send", ("a", {})),
-            ("send_batch", ([("a", {})],)),
-            ("receive", (["a"], True, TIMEOUT)),
-            ("receive", (["in!"],)),
-            ("receive_batch", (["a"], 5)),
-            ("put_back", ([("a", {})],)),
-            ("group_add", ("group", "a")),
-            ("group_discard", ("group", "a")),
-            ("send_group", ("group", {})),
-            ("close_channel", ("a?b",)),
-            ("statistics", ()),
-            ("flush", ()),
-        ):
-            with self.subTest(name=name):
-                with self.assertRaisesMessage(LayerUnavailable, "away"):
-                    getattr(layer, name)(*args)
-                with self.assertRaisesMessage(LayerUnavailable, "away"):
-                    asyncio.run(getattr(layer, f"a{name}")(*args))
-        self.world.away = False
-        layer.send("a", {})
-        self.assertEqual(layer.receive(["a"], **WAIT), ("a", {}))
-
-    def test_who_waits_learns_it_and_can_go_on(self):
-        layer = self.make_layer()
-        logged = threading.Event()
-        with mock.patch.object(
-            keeper.logger, "error", side_effect=lambda *args: logged.set()
-        ):
-            result = self.in_thread(layer.receive, ["a"], **WAIT)
-            self.until_waiting(layer, "a")
-            self.world.away = True
-            self.assertIsInstance(result(), LayerUnavailable)
-            self.assertTrue(logged.wait(TIMEOUT))
-        self.world.away = False
-        layer.send("a", {})
-        self.assertEqual(layer.receive(["a"], **WAIT), ("a", {}))
-
-
-class RingTests(SharedLayerTestCase):
-    """Rings that come late, twice or never."""
-
-    def test_a_lost_ring_is_made_up_for(self):
-        a, b = self.make_layer(), self.make_layer()
-        result = self.in_thread(b.receive, ["normal"], **WAIT)
-        self.until_waiting(b, "normal")
-        self.world.queues["normal"].waiting.clear()
-        a.send("normal", {"n": 1})
-        self.assertEqual(result(), ("normal", {"n": 1}))
-
-    def test_a_ring_without_a_reader_is_passed_on(self):
-        a, b, c = (self.make_layer() for _ in range(3))
-        b.receive(["normal"], block=True, timeout=0.001)
-        other = self.in_thread(b.receive, ["other"], **WAIT)
-        self.until_waiting(b, "other")
-        result = self.in_thread(c.receive, ["normal"], **WAIT)
-        self.until_waiting(c, "normal")
-        a.send("normal", {"n": 1})
-        self.assertEqual(result(), ("normal", {"n": 1}))
-        a.send("other", {})
-        other()
 
 
 class CancellationTests(SharedLayerTestCase):

@@ -22,10 +22,9 @@ def register(step, group, inbox, capacity, control):
 
 
 def post(step, group, inbox, control):
-    """Append a control entry to an inbox that is registered in the group."""
+    """Append a control entry to an inbox, registered in the group or not."""
     count = _add_count(step, records.registration_key(group, inbox))
-    if count:
-        _control(step, step.queue(inbox), control, count)
+    _control(step, step.queue(inbox), control, count)
 
 
 def deregister(step, group, inbox, count):

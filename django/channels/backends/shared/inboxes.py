@@ -159,6 +159,9 @@ class Inbox:
         return list(self._counts.items())
 
     def _join(self, entry, kind, group, channel):
+        if kind == DISCARD and not entry.mark and group not in self._counts:
+            # Neither the store nor this process has anything to forget.
+            return []
         self._counts[group] = max(entry.mark, self._counts.get(group, 0))
         if kind == DISCARD:
             self._groups.discard(group, channel)

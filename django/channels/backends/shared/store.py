@@ -154,7 +154,12 @@ class Store:
         raise NotImplementedError
 
     def post(self, group, inbox, control):
-        """Append a control entry to an inbox, if it is registered in the group."""
+        """
+        Append a control entry to an inbox, whose mark is 0 if it is not registered.
+
+        It is not when its process was taken for dead, or the store lost what it
+        held: the process makes its registrations again, without who left meanwhile.
+        """
         raise NotImplementedError
 
     def deregister(self, group, inbox, count):

@@ -41,10 +41,9 @@ class Groups:
 
     def post(self, step, group, inbox, control):
         """See Store.post()."""
-        row = self._queues.lock(step, [inbox]).get(inbox)
-        count = self._count(step, group, inbox)
-        if row is not None and count is not None:
-            self._queues.put_control(step, row, count, control)
+        row = self._queues.lock(step, [inbox], create=True)[inbox]
+        count = self._count(step, group, inbox) or 0
+        self._queues.put_control(step, row, count, control)
 
     def deregister(self, step, group, inbox, count):
         """See Store.deregister()."""
