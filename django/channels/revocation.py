@@ -1,7 +1,7 @@
 """
 How sockets end with the login they were opened with.
 
-In: sockets of known users, from auth.py; logouts, and changes of users, by
+In: sockets of known users, from auth.py; logins, logouts, and changes of users, by
 Django's signals. Out: a close for each socket concerned, through groups.
 
 checks.py imports this module, so that the receivers are there in every process
@@ -106,9 +106,10 @@ def _digest(kind, value, secret):
 
 
 def _receivers(model):
-    from django.contrib.auth.signals import user_logged_out
+    from django.contrib.auth.signals import user_logged_in, user_logged_out
 
     return [
+        (user_logged_in, _end_session_before, None),
         (user_logged_out, _end_session, None),
         (post_init, _remember, model),
         (post_save, _end_if_changed, model),
@@ -138,6 +139,13 @@ def _begin_again(setting, **kwargs):
         _follow(apps.get_model(settings.AUTH_USER_MODEL))
 
 
+def _end_session_before(request, **kwargs):
+    """End what a browser opened as somebody else: login() has ended that, too."""
+    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    if key and key != request.session.session_key:
+        _close_all(_session_groups(key), _database_of(request.session))
+
+
 def _end_session(request, **kwargs):
     session = getattr(request, "session", None)
     key = getattr(session, "session_key", None)
@@ -147,9 +155,13 @@ def _end_session(request, **kwargs):
     # loaded stays for other receivers, until logout() drops it.
     session.keys()
     session.delete(key)
+    _close_all(_session_groups(key), _database_of(session))
+
+
+def _database_of(session):
+    """Return the alias of the database that has a session, None if none has."""
     model = getattr(session, "model", None)
-    using = None if model is None else router.db_for_write(model)
-    _close_all(_session_groups(key), using)
+    return None if model is None else router.db_for_write(model)
 
 
 def _remember(instance, **kwargs):

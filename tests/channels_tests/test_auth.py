@@ -10,9 +10,12 @@ from django.channels.auth import (
 from django.channels.exceptions import LayerUnavailable
 from django.channels.revocation import CLOSE_CODE
 from django.channels.sessions import channel_session, session_for_reply_channel
-from django.contrib.auth import SESSION_KEY, get_user_model
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY, get_user_model, login
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.http import HttpRequest
 from django.test import TestCase, TransactionTestCase, override_settings
 
 from .layers import default_layer
@@ -181,6 +184,28 @@ class EndTests(UserTestMixin, TransactionTestCase):
         await consumer(self.connect())
         await self.async_client.alogout()
         self.assertEnded()
+
+    def log_in(self, user, cookies):
+        request = HttpRequest()
+        request.session = self.client.session
+        request.COOKIES = cookies
+        login(request, user, "django.contrib.auth.backends.ModelBackend")
+        request.session.save()
+
+    def test_a_login_as_somebody_else_ends_the_sockets_of_the_session(self):
+        self.open()
+        other = User.objects.create_user("ben", password="secret")
+        cookies = {settings.SESSION_COOKIE_NAME: self.key}
+        with transaction.atomic():
+            self.log_in(other, cookies)
+            self.assertNotEnded()
+        self.assertEnded()
+
+    def test_a_login_as_the_same_user_ends_nothing(self):
+        self.open()
+        for cookies in {settings.SESSION_COOKIE_NAME: self.key}, {}:
+            self.log_in(self.user, cookies)
+            self.assertNotEnded()
 
     def test_a_logout_of_nobody_ends_nothing(self):
         self.open()

@@ -136,6 +136,16 @@ class LoginTests:
         self.assertEqual(self.say(socket), "1")
         socket.close()
 
+    def test_a_login_as_somebody_else_ends_the_sockets_of_the_one_before(self):
+        ann, other = self.log_in("ann"), self.log_in("ann")
+        sockets = [self.open(cookie) for cookie in (ann, other)]
+        for socket in sockets:
+            self.assertEqual(self.say(socket), "ann1")
+        self.get("/in/ben", ann)
+        self.assertClosed(sockets[0])
+        self.assertEqual(self.say(sockets[1]), "ann2")
+        sockets[1].close()
+
     def test_no_session_of_a_socket_is_left(self):
         before = int(self.get("/sessions")[0])
         cookie = self.log_in("ann")
