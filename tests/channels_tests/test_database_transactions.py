@@ -7,11 +7,13 @@ import signal
 import sqlite3
 
 from django.channels.backends.database import DatabaseChannelLayer
+from django.channels.backends.sql_store.bells import can_read
 from django.db import connections, transaction
 from django.test import SimpleTestCase, override_settings, tag
 from django.test.layer_conformance import children
 
 from .databases import MariaDBTestCase, PostgreSQLTestCase, SQLiteTestCase
+from .services.waiting import wait_for
 
 SECRET = "content of a message"
 
@@ -128,7 +130,20 @@ class SQLiteTransactionTests(TransactionTests, SQLiteTestCase, SimpleTestCase):
 
 
 class PostgreSQLTransactionTests(TransactionTests, PostgreSQLTestCase, SimpleTestCase):
-    pass
+    def test_a_process_that_stood_still_in_a_transaction_begins_it_again(self):
+        """The server has ended it, for the sake of those who wait for its locks."""
+        tries = []
+
+        def work(step):
+            tries.append(step)
+            if len(tries) == 1:
+                step.execute("SET idle_in_transaction_session_timeout = '1ms'")
+                number = step.cursor.connection.fileno()
+                wait_for(lambda: can_read(number), "the server says farewell")
+            return step.row("SELECT 1")
+
+        result = self.layer._store._run(work)
+        self.assertEqual((result, len(tries)), ((1,), 2))
 
 
 @tag("full")

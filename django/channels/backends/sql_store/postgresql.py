@@ -22,8 +22,9 @@ SETTINGS = (
     "jit = off",
     "plan_cache_mode = force_generic_plan",
 )
-# States of the server's errors.
-CONFLICTS = ("40001", "40P01")
+# States of the server's errors. One that stood still in a transaction has lost that,
+# and begins it again as after a conflict.
+CONFLICTS = ("40001", "40P01", "25P03")
 NO_SUCH_TABLE = ("42P01", "42883")
 
 
