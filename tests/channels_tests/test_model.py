@@ -51,6 +51,7 @@ class MemoryUnderTest:
     """One process, whose clock the test moves."""
 
     exact = True
+    group_expiry = GROUP_EXPIRY
 
     def __init__(self):
         self.layers = [test_memory.make_layer(expiry=EXPIRY, **OPTIONS)]
@@ -98,11 +99,15 @@ class StoreUnderTest(MemoryUnderTest):
 
     exact = False
     pass_time = None
-    expiry = 60
+    # Nothing ends by itself, however slow the machine is.
+    expiry = group_expiry = 3600
 
     def __init__(self, make_layer, make_place):
         place = make_place()
-        self.layers = [make_layer(place, expiry=60, **OPTIONS) for _ in range(2)]
+        options = {**OPTIONS, "group_expiry": self.group_expiry}
+        self.layers = [
+            make_layer(place, expiry=self.expiry, **options) for _ in range(2)
+        ]
 
 
 class ForgetfulLayer(MemoryChannelLayer):
@@ -158,9 +163,11 @@ class LayerMachine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.under_test = self.make()
         self.layers = self.under_test.layers
-        expiry = self.under_test.expiry
         self.model = LayerModel(
-            self.layers[0].get_capacity, expiry, GROUP_EXPIRY, self.under_test.exact
+            self.layers[0].get_capacity,
+            self.under_test.expiry,
+            self.under_test.group_expiry,
+            self.under_test.exact,
         )
         self.number = 0
         # Of each process: the names that its inbox has, and what it received.
