@@ -50,7 +50,7 @@ class AcrossProcessesTestCase(ChatTestCase):
                     return
 
     def assertTalking(self, clients, text):
-        """Every client hears what one says, maybe after it has said it again."""
+        """Every client hears what one says."""
         clients[0].say("a", text)
         for client in clients:
             self.hears(client, text)
