@@ -51,7 +51,8 @@ class Talker:
 
         name = f"{self.name}.{len(self.opened)}"
         url = self._crowd.next_url()
-        async with connect(f"{url}/{name}/", proxy=None) as self.socket:
+        options = {"open_timeout": TIMEOUT, "proxy": None}
+        async with connect(f"{url}/{name}/", **options) as self.socket:
             self.opened.append(name)
             self._crowd.changed.set()
             listening = asyncio.ensure_future(self._listen())
