@@ -113,7 +113,7 @@ def _watch_http(message):
     session = message.http_session
     if session is None or SESSION_KEY not in session or not _is_connect(message):
         return
-    watch_socket(message, session[SESSION_KEY], session.session_key)
+    watch_socket(message, session[SESSION_KEY], session)
     # Whoever logs out from here on finds the socket; who did before left nothing.
     if not session.exists(session.session_key):
         message.http_session = None

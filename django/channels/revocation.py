@@ -29,22 +29,26 @@ from django.utils.crypto import salted_hmac
 CLOSE_CODE = 3000
 # What of a user, if it changes, ends what was opened before.
 CREDENTIALS = ("password", "is_active")
+# Where a session keeps the key that it had when its login began: another SECRET_KEY
+# gives it another one.
+_FIRST_KEY = "_channels_first_key"
 # Where a user keeps what these were when it was loaded.
 _LOADED = "_channels_credentials"
 
 logger = logging.getLogger("django.channels.auth")
 
 
-def watch_socket(message, user_id, session_key=None):
+def watch_socket(message, user_id, session=None):
     """
     Have the socket of a message closed when its login ends.
 
-    ``user_id`` is what sessions store, a str; ``session_key`` is the key of the
-    browser's session, if the login came from there.
+    ``user_id`` is what sessions store, a str; ``session`` is the browser's, if the
+    login came from there.
     """
     layer = message.channel_layer
-    if session_key is not None:
-        layer.group_add(_session_groups(session_key)[0], message.reply_channel.name)
+    if session is not None:
+        group = _session_groups(_first_key(session))[0]
+        layer.group_add(group, message.reply_channel.name)
     layer.group_add(_user_groups(user_id)[0], message.reply_channel.name)
 
 
@@ -80,6 +84,11 @@ def _close_all(groups, using=None):
     transaction.on_commit(close, using=using)
 
 
+def _first_key(session):
+    """Return the key that a session had when its login began."""
+    return session.get(_FIRST_KEY) or session.session_key
+
+
 def _user_groups(user_id):
     return _names("user", user_id)
 
@@ -109,7 +118,7 @@ def _receivers(model):
     from django.contrib.auth.signals import user_logged_in, user_logged_out
 
     return [
-        (user_logged_in, _end_session_before, None),
+        (user_logged_in, _begin_login, None),
         (user_logged_out, _end_session, None),
         (post_init, _remember, model),
         (post_save, _end_if_changed, model),
@@ -139,11 +148,20 @@ def _begin_again(setting, **kwargs):
         _follow(apps.get_model(settings.AUTH_USER_MODEL))
 
 
-def _end_session_before(request, **kwargs):
-    """End what a browser opened as somebody else: login() has ended that, too."""
-    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
-    if key and key != request.session.session_key:
-        _close_all(_session_groups(key), _database_of(request.session))
+def _begin_login(request, **kwargs):
+    from django.contrib.auth import SESSION_KEY
+
+    session = getattr(request, "session", None)
+    if session is None or SESSION_KEY not in session:
+        # A login by other means, as by a token.
+        return
+    if session.session_key is None:
+        session.save()
+    session.setdefault(_FIRST_KEY, session.session_key)
+    # What the browser opened as somebody else: login() has ended that, too.
+    before = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    if before and before != session.session_key:
+        _close_all(_session_groups(before), _database_of(session))
 
 
 def _end_session(request, **kwargs):
@@ -153,9 +171,9 @@ def _end_session(request, **kwargs):
         return
     # Gone before anybody is told: a socket that opens now finds either. What was
     # loaded stays for other receivers, until logout() drops it.
-    session.keys()
+    first_key = _first_key(session)
     session.delete(key)
-    _close_all(_session_groups(key), _database_of(session))
+    _close_all(_session_groups(first_key), _database_of(session))
 
 
 def _database_of(session):

@@ -11,8 +11,10 @@ from django.channels.exceptions import LayerUnavailable
 from django.channels.revocation import CLOSE_CODE
 from django.channels.sessions import channel_session, session_for_reply_channel
 from django.conf import settings
-from django.contrib.auth import SESSION_KEY, get_user_model, login
+from django.contrib.auth import SESSION_KEY, get_user_model, login, logout
 from django.contrib.auth.models import User
+from django.contrib.auth.signals import user_logged_in
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.http import HttpRequest
@@ -329,6 +331,35 @@ class EndTests(UserTestMixin, TransactionTestCase):
         with override_settings(SECRET_KEY="newer", SECRET_KEY_FALLBACKS=["older"]):
             end_sockets(self.user)
         self.assertEnded()
+
+    def test_a_logout_finds_sockets_of_a_session_whose_key_has_changed(self):
+        self.log_in(self.user, {})
+        self.open()
+        request = HttpRequest()
+        request.session = self.client.session
+        request.session.cycle_key()
+        self.assertNotEqual(request.session.session_key, self.key)
+        logout(request)
+        self.assertEnded()
+
+    def test_a_login_in_a_session_without_a_key_is_found_as_well(self):
+        request = HttpRequest()
+        request.session = SessionStore()
+        login(request, self.user, "django.contrib.auth.backends.ModelBackend")
+        request.session.save()
+        self.key = request.session.session_key
+        self.open()
+        logout(request)
+        self.assertEnded()
+
+    def test_a_login_without_a_session_makes_none(self):
+        request = HttpRequest()
+        for session in None, SessionStore():
+            request.session = session
+            user_logged_in.send(sender=User, request=request, user=self.user)
+        user_logged_in.send(sender=User, request=None, user=self.user)
+        self.assertIsNone(session.session_key)
+        self.assertTrue(session.is_empty())
 
     def test_a_group_tells_nobody_the_session_or_the_user(self):
         names = []
