@@ -251,6 +251,11 @@ class Books:
                     return receipt
         return None
 
+    def has_sent(self, since):
+        """Return whether a message was sent, and begun after a time."""
+        intents = self.intents.values()
+        return any(one.outcome == "sent" and one.begun > since for one in intents)
+
     def gap_times(self, program):
         """Return when a program told that messages may be lost."""
         return [time for name, time in self.gaps if name == program]

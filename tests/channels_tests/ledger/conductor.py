@@ -190,9 +190,13 @@ class Ledger:
 
     def try_progress(self, count, seconds):
         """Return whether so many more messages were received, within a time."""
+        goal = self.read().count_received() + count
+        return self.try_wait(lambda books: books.count_received() >= goal, seconds)
+
+    def try_wait(self, condition, seconds):
+        """Return whether ``condition(books)`` becomes true within a time."""
         try:
-            goal = self.read().count_received() + count
-            self.wait(lambda books: books.count_received() >= goal, "more", seconds)
+            self.wait(condition, "tried", seconds)
         except NotInTime:
             return False
         return True
