@@ -3,6 +3,7 @@
 from .browser import Browser, WithBrowser
 from .chat import REPOSITORY, ChatTestCase, serve_chat
 from .processes import PATIENCE_SECONDS, manage
+from .utils import keep_port
 
 EXAMPLES = REPOSITORY / "examples"
 # Whether a page has replaced the one that was marked.
@@ -44,6 +45,11 @@ class ExampleBrowserTestCase(WithBrowser, ChatTestCase):
         self.process, self.server = serve_chat(self.directory, port)
         self.addCleanup(self.process.kill)
         self.url = f"http://127.0.0.1:{self.server.port}"
+
+    def kill(self):
+        """Kill the server; only another one of the test gets its port."""
+        self.process.kill()
+        keep_port(self, self.server.port)
 
     def open(self, path, browser=None):
         """Return a window on a page, which the end of the test closes."""

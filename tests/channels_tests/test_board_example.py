@@ -90,7 +90,7 @@ class BoardBrowserTests(ExampleBrowserTestCase):
         one = self.show(self.log_in("ada", "/"))
         self.add(one, "Sleep")
         self.wait_until_there(one, "Sleep")
-        self.process.kill()
+        self.kill()
         one.wait_for_texts("#status", ["Reconnecting"])
         box = one.find("[name=done]")
         was_done = box.is_selected()

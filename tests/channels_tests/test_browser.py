@@ -156,7 +156,7 @@ class BrowserTests(ExampleBrowserTestCase):
         one.say("Ada", "before")
         for page in one, two:
             page.wait_for_posts(["before"])
-        self.process.kill()
+        self.kill()
         for page in one, two:
             page.wait_for_state("Reconnecting")
         self.assertFalse(one.window.find("#say button").is_enabled())

@@ -73,7 +73,7 @@ class LiveblogBrowserTests(ExampleBrowserTestCase):
         reader = self.read("moon")
         self.write(author, "Ten.")
         self.wait_for_posts(reader, ["Ten."])
-        self.process.kill()
+        self.kill()
         reader.wait_for_texts("#status", ["Reconnecting"])
         self.start(self.server.port)
         self.write(author, "Nine.")

@@ -89,7 +89,7 @@ class RoomsBrowserTests(ExampleBrowserTestCase):
         ada = self.enter("ada")
         ada.toggle("Cellar")
         ada.wait_for_log("Cellar", "ada joined")
-        self.process.kill()
+        self.kill()
         ada.window.wait_for_texts("#status", ["Reconnecting"])
         ada.say("Cellar", "Still there.")
         ada.window.wait_for_texts(

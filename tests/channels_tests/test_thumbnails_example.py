@@ -17,6 +17,7 @@ from .browser import WithBrowser
 from .chat import REPOSITORY, serve_chat
 from .ipc import require_lmdb
 from .processes import PATIENCE_SECONDS, manage
+from .utils import keep_port
 
 EXAMPLE = REPOSITORY / "examples" / "thumbnails"
 WIDTHS = [80, 160, 320]
@@ -147,6 +148,7 @@ class ThumbnailsBrowserTests(WithBrowser, ThumbnailsTestCase):
         window.find("button").click()
         window.wait_for_texts("#status", ["Waiting"])
         self.process.kill()
+        keep_port(self, self.server.port)
         window.wait_for_texts("#status", ["Reconnecting"])
         cls = type(self)
         cls.process, cls.server = serve_chat(self.directory, self.server.port)

@@ -1,6 +1,7 @@
 """What tests of several modules need."""
 
 import asyncio
+import socket
 from unittest import mock
 
 from .processes import PATIENCE_SECONDS
@@ -14,6 +15,18 @@ def patch_for(test, target, name, value):
     patcher = mock.patch.object(target, name, value)
     patcher.start()
     test.addCleanup(patcher.stop)
+
+
+def keep_port(test, port):
+    """
+    Have nobody get a port of this machine by chance until the test ends.
+
+    A server that asks for its number does: servers reuse addresses.
+    """
+    kept = socket.socket()
+    test.addCleanup(kept.close)
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", port))
 
 
 def let_time_pass(seconds):
