@@ -158,6 +158,33 @@ class ProcessTests(SharedLayerTestCase):
         self.assertEqual(statistics["delivered_count"], 3)
         self.assertEqual(statistics["dropped_count"], 9)
 
+    def test_counters_have_what_another_thread_is_about_to_correct(self):
+        layer = self.make_layer()
+        for _ in range(3):
+            layer.group_add("group", layer.new_channel("in!"))
+        store = layer._store
+        count, statistics = store.count, store.statistics
+        corrects, looked = threading.Event(), threading.Event()
+
+        def count_late(changes):
+            corrects.set()
+            # It is too early for that.
+            looked.wait(0.1)
+            count(changes)
+
+        def look(queue):
+            looked.set()
+            return statistics(queue)
+
+        with mock.patch.multiple(store, count=count_late, statistics=look):
+            layer.send_group("group", {})
+            self.assertEqual(len(layer.receive_batch(["in!"], 10)), 3)
+            # As the keeper does it.
+            pushed = self.in_thread(layer._owner.push_changes)
+            corrects.wait(TIMEOUT)
+            self.assertEqual(layer.statistics("in!")["messages_count"], 3)
+        pushed()
+
     def test_flushing_reaches_the_groups_of_other_processes(self):
         a, b = self.make_layer(), self.make_layer()
         old, new = b.new_channel("in!"), b.new_channel("in!")

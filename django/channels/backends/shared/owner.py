@@ -43,6 +43,8 @@ class Owner:
         self._unfinished = []
         # {queue: corrections of its counters that the store has not got yet}
         self._changes = {}
+        # Held by whoever gives them to the store.
+        self._pushing = threading.Lock()
 
     # Inboxes.
 
@@ -192,7 +194,15 @@ class Owner:
                 changes[key] = changes.get(key, 0) + count
 
     def push_changes(self):
-        """Give the store all corrections there are."""
+        """
+        Give the store all corrections there are.
+
+        Once it returns, it has those that another thread was about to give it, too.
+        """
+        with self._pushing:
+            self._push_locked()
+
+    def _push_locked(self):
         for inbox in list(self._inboxes.values()):
             with inbox.lock:
                 corrections = inbox.corrections()
