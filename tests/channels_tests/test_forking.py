@@ -35,7 +35,7 @@ def ending(message):
     child.start()
     begun.wait()
     child.terminate()
-    child.join(10)
+    child.join(60)
     tell(code=child.exitcode)
     child.kill()
 
