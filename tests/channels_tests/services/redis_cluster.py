@@ -15,7 +15,8 @@ class Node(Redis):
             **super().configuration(),
             "cluster-enabled": "yes",
             "cluster-config-file": "nodes.conf",
-            "cluster-node-timeout": "2000",
+            # Of nodes that a test kills, whoever talks to them finds out at once.
+            "cluster-node-timeout": "15000",
         }
 
     def command_to(self, *words):

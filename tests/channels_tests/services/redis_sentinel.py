@@ -4,8 +4,10 @@ from .redis_alone import QUESTION_SECONDS, Redis
 from .waiting import wait_for
 
 SENTINELS = 3
-# Milliseconds until a sentinel takes a silent server for dead.
+# Milliseconds until a sentinel takes a silent server for dead: one that a test has
+# killed, and others, which are slow on a machine with much else to do.
 DOWN_MILLISECONDS = 500
+SLOW_MILLISECONDS = 60_000
 
 
 class SentinelNode(Redis):
@@ -23,7 +25,7 @@ class SentinelNode(Redis):
             "unixsocket": self.socket,
             "dir": self.folder,
             "sentinel monitor": self._watched,
-            "sentinel down-after-milliseconds": f"{self._name} {DOWN_MILLISECONDS}",
+            "sentinel down-after-milliseconds": f"{self._name} {SLOW_MILLISECONDS}",
             "sentinel failover-timeout": f"{self._name} 5000",
         }
 
@@ -111,12 +113,22 @@ class Sentinel:
         """
         old, new = self.master, self.replica
         if kill:
+            self._set_patience(DOWN_MILLISECONDS)
             old.kill()
         else:
             with self.sentinels[0].client() as client:
                 client.execute_command("SENTINEL", "FAILOVER", self.name)
         self._settle(new)
+        if kill:
+            self._set_patience(SLOW_MILLISECONDS)
         return new
+
+    def _set_patience(self, milliseconds):
+        """Say when sentinels take a silent server for dead."""
+        option = ("down-after-milliseconds", milliseconds)
+        for sentinel in self.sentinels:
+            with sentinel.client() as client:
+                client.execute_command("SENTINEL", "SET", self.name, *option)
 
     def _settle(self, master=None):
         def settled():
