@@ -117,9 +117,12 @@ class SQLiteTestCase(DatabaseTestCase):
 
     def stop_store(self, layer):
         # Whoever opens it finds a folder in its place.
-        for path in filter(os.path.exists, self.get_paths(layer)):
-            os.rename(path, f"{path}.away")
-        os.mkdir(self.get_paths(layer)[0])
+        while not os.path.isdir(self.get_paths(layer)[0]):
+            for path in filter(os.path.exists, self.get_paths(layer)):
+                os.rename(path, f"{path}.away")
+            # A thread of the layer may have made it anew just now.
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(self.get_paths(layer)[0])
 
     def start_store(self, layer):
         os.rmdir(self.get_paths(layer)[0])
