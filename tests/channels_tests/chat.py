@@ -3,7 +3,6 @@
 import json
 import shutil
 import tempfile
-import time
 from importlib.util import find_spec
 from pathlib import Path
 from unittest import skipUnless
@@ -42,22 +41,15 @@ class Client:
 
 
 def serve_chat(directory, port=0, options=()):
-    """
-    Return (process, Server) of runserver in a project, once it serves.
-
-    It waits for a port that some client has been given meanwhile.
-    """
-    address = f"127.0.0.1:{port}"
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        process = manage(directory, "runserver", address, "--noreload", *options)
-        try:
-            return process, Server(process, "127.0.0.1")
-        except AssertionError:
-            process.kill()
-            is_taken = "That port is already in use." in process.output
-            if not is_taken or time.monotonic() > deadline:
-                raise
+    """Return (process, Server) of runserver in a project, once it serves."""
+    process = manage(
+        directory, "runserver", f"127.0.0.1:{port}", "--noreload", *options
+    )
+    try:
+        return process, Server(process, "127.0.0.1")
+    except AssertionError:
+        process.kill()
+        raise
 
 
 @skipUnless(
