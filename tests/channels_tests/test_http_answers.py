@@ -54,9 +54,12 @@ SIGNED = re.compile(rb":\w{6}:[\w-]{43}")  # A second, and a signature over it.
 
 
 class Answer:
-    """A response: its status, its headers in order, its body."""
+    """A response as a client sees it: its status, its headers in order, its body."""
 
-    def __init__(self, status, headers, body):
+    def __init__(self, request, status, headers, body):
+        if request.method == "HEAD":
+            # Servers leave it out, and so does the interface.
+            body = b""
         self.status = status
         self.headers = [(n, _normalize(v.strip())) for n, v in headers]
         self.body = _normalize(body)
@@ -120,7 +123,7 @@ def call_wsgi(application, request):
     finally:
         getattr(response, "close", int)()
     headers = [(n.encode("latin1"), v.encode("latin1")) for n, v in started[1]]
-    return Answer(int(started[0].split()[0]), headers, body)
+    return Answer(request, int(started[0].split()[0]), headers, body)
 
 
 @async_to_sync
@@ -147,7 +150,7 @@ async def call_asgi(application, request):
         if not event.get("more_body", False):
             break
     await client.ended()
-    return Answer(start["status"], start["headers"], b"".join(parts))
+    return Answer(request, start["status"], start["headers"], b"".join(parts))
 
 
 @override_settings(

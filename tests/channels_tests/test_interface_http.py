@@ -293,6 +293,22 @@ class ResponseTests(HttpTestCase):
         )
         self.assertEqual(await client.response(), (200, {}, b"ab"))
 
+    @cites("HTTP-18", "a response to HEAD, or with status 204 or 304")
+    async def test_a_response_that_has_no_content_is_its_head(self):
+        for method, status, content in (
+            ("HEAD", 200, b""),
+            ("GET", 204, b""),
+            ("GET", 304, b""),
+            ("GET", 205, b"ab"),
+        ):
+            with self.subTest(method=method, status=status):
+                client = await self.answer(
+                    {"status": status, "content": b"a", "more_content": True},
+                    {"content": b"b"},
+                    method=method,
+                )
+                self.assertEqual(await client.response(), (status, {}, content))
+
     @cites("HTTP-10", "after its response is complete")
     async def test_what_comes_after_the_response_is_dropped(self):
         client = await self.answer({"status": 200}, {"content": b"more"})

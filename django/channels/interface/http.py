@@ -47,7 +47,7 @@ class HttpConnection:
         self._scope = scope
         self._headers = [[bytes(n).lower(), bytes(v)] for n, v in scope["headers"]]
         self._receive = receive
-        self._response = ResponseWriter(send)
+        self._response = ResponseWriter(send, scope["method"])
         self._progress = Progress()
         self._body = RequestBody(
             self._layer, receive, self._limits["HTTP_BODY_BYTES"], self._progress

@@ -8,6 +8,8 @@ import re
 
 from django.channels.names import validate_channel
 
+# The status codes of responses that end with their head: RFC 9110, section 6.4.1.
+WITHOUT_CONTENT = {204, 304}
 # The types of a message's values; status and credit_channel have their own checks.
 _TYPES = {"type": str, "headers": list, "content": bytes, "more_content": bool}
 _KEYS = {*_TYPES, "status", "credit_channel"}
@@ -19,14 +21,16 @@ _value_re = re.compile(rb"[^\r\n\0]*")
 
 class ResponseWriter:
     """
-    Writes a response to an ASGI server's ``send``.
+    Writes the response to a request to an ASGI server's ``send``.
 
     ``started`` and ``complete`` tell how far it is, ``credit_channel`` is what a
     message has named, or None.
     """
 
-    def __init__(self, send):
+    def __init__(self, send, method="GET"):
         self._send = send
+        # Not every server leaves out what follows the head of a response to HEAD.
+        self._has_content = method != "HEAD"
         self.started = False
         self.complete = False
         # Who is told what was passed on.
@@ -47,7 +51,7 @@ class ResponseWriter:
         await self._send(
             {
                 "type": "http.response.body",
-                "body": reply.get("content", b""),
+                "body": reply.get("content", b"") if self._has_content else b"",
                 "more_body": not self.complete,
             }
         )
@@ -69,6 +73,7 @@ class ResponseWriter:
 
     async def _start(self, status, headers):
         self.started = True
+        self._has_content &= status not in WITHOUT_CONTENT
         await self._send(
             {
                 "type": "http.response.start",
