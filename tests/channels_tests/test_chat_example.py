@@ -111,11 +111,10 @@ class ChatExampleTests(ChatTestCase):
     def test_foreign_origin(self):
         """A page of another host gets no socket."""
         from websockets.exceptions import InvalidStatus
-        from websockets.sync.client import connect
 
-        uri = f"ws://127.0.0.1:{self.server.port}/chat/kitchen/"
+        options = {"origin": "http://foreign.test"}
         with self.assertRaisesMessage(InvalidStatus, "HTTP 403"):
-            connect(uri, origin="http://foreign.test", proxy=None).__enter__()
+            self.server.connect("/chat/kitchen/", **options).__enter__()
 
     def test_index(self):
         """The first page lists rooms and leads to the one that is asked for."""

@@ -179,7 +179,6 @@ class TutorialTests(ChatTestCase):
     def check_errors(self):
         """What the page says of errors is what the server writes."""
         from websockets.exceptions import InvalidStatus
-        from websockets.sync.client import connect
 
         (self.directory / "mysite" / "routing.py").write_text(FAULTY_ROUTING)
         (self.directory / "db.sqlite3").unlink()
@@ -196,7 +195,6 @@ class TutorialTests(ChatTestCase):
                 ("/chat/hall/", None, "no such table: chat_post"),
             ):
                 with self.subTest(line=line):
-                    uri = f"ws://127.0.0.1:{server.port}{path}"
                     with self.assertRaisesMessage(InvalidStatus, "HTTP "):
-                        connect(uri, origin=origin, proxy=None).__enter__()
+                        server.connect(path, origin=origin).__enter__()
                     self.assertIn(process.wait_for_line(line)[0].strip(), text)
