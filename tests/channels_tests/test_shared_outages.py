@@ -39,9 +39,10 @@ class GapTests(SharedLayerTestCase):
         self.assertHealed()
 
     def test_a_process_that_was_taken_for_dead_gets_its_memberships_again(self):
-        self.world.leases.clear()
-        self.sender.send_group("group", {"n": 0})
-        self.assertEqual(self.world.inboxes, {"group": {}})
+        with self.world.lock:
+            self.world.leases.clear()
+            self.sender.send_group("group", {"n": 0})
+            self.assertEqual(self.world.inboxes, {"group": {}})
         self.assertHealed()
 
     @cites("CL-56", "without the members that left meanwhile")
@@ -55,17 +56,20 @@ class GapTests(SharedLayerTestCase):
         other = self.layer.new_channel("in!")
         self.layer.group_add("group", other)
         self.layer.receive(["in!"])
-        lose()
-        self.sender.send_group("group", {"n": 0})
-        self.sender.group_discard("group", other)
+        # Nobody heals before it has left.
+        with self.world.lock:
+            lose()
+            self.sender.send_group("group", {"n": 0})
+            self.sender.group_discard("group", other)
         self.assertTrue(self.told.wait(TIMEOUT))
         self.sender.send_group("group", {"n": 1})
         pairs = [pair for pair in self.receive_all() if pair[1] != GAP]
         self.assertEqual(pairs, [(self.name, {"n": 1})])
 
     def test_the_last_one_who_left_meanwhile_leaves_nothing(self):
-        self.world.lose()
-        self.sender.group_discard("group", self.name)
+        with self.world.lock:
+            self.world.lose()
+            self.sender.group_discard("group", self.name)
         self.assertTrue(self.told.wait(TIMEOUT))
         self.receive_all()
         self.assertFalse(self.world.inboxes.get("group"))
