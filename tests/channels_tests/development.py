@@ -91,7 +91,8 @@ import json
 import os
 
 DATABASES = {}
-CHANNEL_LIMITS = {"WEBSOCKET_FRAME_BYTES": 1000}
+# An accept may come late on a machine with much else to do.
+CHANNEL_LIMITS = {"WEBSOCKET_FRAME_BYTES": 1000, "WEBSOCKET_HANDSHAKE_SECONDS": 60}
 if "WITHOUT_LAYER" in os.environ:
     CHANNEL_LAYERS = {}
 if "SPANNING_LAYER" in os.environ:

@@ -120,6 +120,7 @@ class InProcessTests(SimpleTestCase):
         with (package / "settings.py").open("a") as settings:
             settings.write(
                 f"\nDATABASES = {{}}\n"
+                f"CHANNEL_LIMITS = {{'WEBSOCKET_HANDSHAKE_SECONDS': 60}}\n"
                 f"CHANNEL_LAYERS['default'].update({cls.get_layer()!r})\n"
             )
 

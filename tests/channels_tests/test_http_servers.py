@@ -160,7 +160,7 @@ class BusTestCase(RunserverTestCase):
         return self.run_module(r"Listening at: http://127\.0\.0\.1:(\d+)", *command)
 
     def daphne(self, application):
-        command = ["daphne", "--port=0", application]
+        command = ["daphne", "--port=0", "--websocket_connect_timeout=60", application]
         return self.run_module(r"Listening on TCP address 127\.0\.0\.1:(\d+)", *command)
 
     def uvicorn(self, application):

@@ -4,6 +4,7 @@ import gc
 import os
 import random
 import resource
+import select
 import shutil
 import signal
 import sys
@@ -48,7 +49,10 @@ class Child:
             os._exit(code)
 
     def hear(self):
-        """Return what it says, or "" if it has ended."""
+        """Return what it says, or "" if it has ended; kill it if it does neither."""
+        if not select.select([self._read], [], [], TIMEOUT)[0]:
+            self.kill()
+            raise AssertionError(f"A child said nothing for {TIMEOUT} s.")
         return os.read(self._read, 4096).decode()
 
     def kill(self):

@@ -196,7 +196,9 @@ class SenderTests(SimpleTestCase):
         with self.assertLogs("django.channels.worker", "ERROR"):
             self.sender.send(self.outbox("wide"))
             self.assertIs(self.sender.stop(TIMEOUT), True)
-        self.assertEqual(closed, noted)
+        self.assertEqual(len(noted), 1)
+        # One of an earlier test may end just now.
+        self.assertEqual([thread for thread in closed if thread in noted], noted)
 
     def test_messages_to_groups_keep_their_place(self):
         for name in ("wide.a", "wide.b"):
@@ -279,8 +281,10 @@ class SenderTests(SimpleTestCase):
 
     def test_stopping_gives_up_in_time(self):
         go_on = self.hold()
+        thread = self.sender._thread
         self.assertIs(self.sender.stop(0.01), False)
         go_on.set()
+        thread.join(TIMEOUT)
 
     async def test_a_coroutine_goes_on_when_its_messages_have_left(self):
         go_on = self.hold()

@@ -122,7 +122,7 @@ class ServerTests:
 
 @skipUnless(find_spec("daphne"), "Daphne is not installed.")
 class DaphneTests(ServerTests, RunserverTestCase):
-    command = ["daphne", "--port=0"]
+    command = ["daphne", "--port=0", "--websocket_connect_timeout=60"]
     listening = r"Listening on TCP address 127\.0\.0\.1:(\d+)"
     # Daphne answers every refused handshake so.
     refusal_status = 403

@@ -115,6 +115,7 @@ class LiveTestCase(ChannelLiveServerTestCase):
     def setUpClass(cls):
         overridden = override_settings(
             CHANNEL_LAYERS=layer_settings(routing),
+            CHANNEL_LIMITS={"WEBSOCKET_HANDSHAKE_SECONDS": TIMEOUT},
             ROOT_URLCONF="channels_tests.test_testing_live",
             INSTALLED_APPS=cls.available_apps,
             STATIC_URL="/static/",
