@@ -94,7 +94,12 @@ class Receiver:
         self.stopped = True
         # Not a Thread: its start() takes locks, which the code that a signal
         # interrupts may hold. Neither may the layer be called from here.
-        _thread.start_new_thread(self._wake, ())
+        try:
+            _thread.start_new_thread(self._wake, ())
+        except RuntimeError:
+            # Python 3.12.1 starts none for atexit's functions, which are called
+            # when the main thread holds no lock any more.
+            self._wake()
 
     async def awake(self):
         """End the wait of one receive(), now or in a moment."""

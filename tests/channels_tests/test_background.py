@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from unittest import mock
 
 from asgiref.sync import async_to_sync
 
@@ -88,6 +89,19 @@ class LoopTests(LayerTests):
         patch_for(self, receiving, "RECEIVE_SECONDS", None)
         self.send(1)
         self.assertEqual(len(self.drain(body)), 1)
+
+    def test_stop_ends_a_wait_where_no_thread_starts(self):
+        """As when Python 3.12.1 ends."""
+
+        def body(message, messages):
+            threading.Timer(0.05, messages.stop).start()
+
+        refusing = mock.Mock(start_new_thread=mock.Mock(side_effect=RuntimeError))
+        patch_for(self, receiving, "_thread", refusing)
+        patch_for(self, receiving, "RECEIVE_SECONDS", None)
+        self.send(1)
+        self.assertEqual(len(self.drain(body)), 1)
+        refusing.start_new_thread.assert_called_once()
 
     def test_connections_are_cleaned_up_around_each_message(self):
         calls = []
