@@ -17,6 +17,7 @@ from django.channels.backends.lmdb_store import bells, files, place
 from django.channels.backends.lmdb_store.transaction import Transaction
 from django.channels.exceptions import LayerUnavailable
 from django.test import SimpleTestCase
+from django.test.layer_conformance.children import fork_quietly
 
 from .ipc import IPCTests
 from .utils import TIMEOUT
@@ -35,7 +36,7 @@ class Child:
 
     def __init__(self, make_store, function):
         self._read, write = os.pipe()
-        self.pid = os.fork()
+        self.pid = fork_quietly()
         if self.pid:
             os.close(write)
             return

@@ -60,13 +60,18 @@ class Child:
         os.close(self._reading)
 
 
+def fork_quietly():
+    """Return what os.fork() does, without its warning since Python 3.12."""
+    with warnings.catch_warnings():
+        # It warns where other threads run, which is the point.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
 def fork(function):
     """Start a forked child that runs ``function``."""
     reading, writing = os.pipe()
-    with warnings.catch_warnings():
-        # Newer Pythons warn where other threads run, which is the point.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
+    pid = fork_quietly()
     if not pid:
         # Nothing of the test runner may go on in the child.
         try:
