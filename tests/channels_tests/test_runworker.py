@@ -268,6 +268,13 @@ class ReplacementTests(WorkersTestCase):
         self.assertEnds(process)
         self.assertNothingMore()
 
+    def test_an_exit_code_of_a_consumer_is_told_as_it_is(self):
+        process = self.start()
+        for code in 1, 3, 4:
+            self.send("poison", {"how": f"os._exit({code})"})
+            process.wait_for_line(f"ended with exit code {code}; another one starts")
+        self.assertEnds(process)
+
     def test_poison_is_delivered_once_and_takes_nothing_with_it(self):
         process = self.start()
         self.send_numbers("work", 100)

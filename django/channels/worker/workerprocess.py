@@ -26,8 +26,9 @@ VARIABLE = "DJANGO_CHANNELS_WORKER"
 # What goes over the line: the workers are ready; what they will not begin is back
 # on the layer.
 READY, GIVEN_BACK = b"r", b"g"
-# Exit codes: a consumer was cut off at the end, or ran past its time limit.
-CUT_OFF, OVERDUE = 3, 4
+# Exit codes: a consumer was cut off at the end, or ran past its time limit. Others
+# are those of consumers, which rather take small numbers.
+CUT_OFF, OVERDUE = 113, 114
 
 logger = logging.getLogger("django.channels.worker")
 
