@@ -1,7 +1,9 @@
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 from django.channels import Message, route
+from django.channels.requests import AsgiRequest
 from django.channels.worker import Worker
 from django.contrib.staticfiles.consumers import StaticFilesConsumer
 from django.test import SimpleTestCase, override_settings
@@ -49,6 +51,18 @@ class StaticFilesConsumerTests(SimpleTestCase):
 
     def test_a_missing_file_is_a_404(self):
         self.assertEqual(self.get("/static/missing.css")[0]["status"], 404)
+
+    def test_a_path_that_leads_elsewhere_is_a_400(self):
+        for path in "/static/../secret", "/static/a/../../../etc/passwd":
+            with self.subTest(path=path):
+                with self.assertLogs("django.security", "ERROR") as logs:
+                    self.assertEqual(self.get(path)[0]["status"], 400)
+                self.assertIn("SuspiciousFileOperation", logs.records[0].name)
+
+    def test_the_body_of_a_request_for_a_file_is_closed(self):
+        with patch.object(AsgiRequest, "close", autospec=True) as close:
+            self.get("/static/a b.css")
+        close.assert_called_once()
 
     def test_everything_else_is_a_views(self):
         self.assertEqual(self.get("/hello/")[0]["content"], b"hello")

@@ -9,6 +9,7 @@ from urllib.parse import urlparse
 
 from django.channels.handler import AsgiHandler, ViewConsumer
 from django.contrib.staticfiles.handlers import StaticFilesHandlerMixin
+from django.core.handlers.exception import convert_exception_to_response
 
 __all__ = ["StaticFilesConsumer", "StaticFilesHandler"]
 
@@ -26,9 +27,12 @@ class StaticFilesHandler(StaticFilesHandlerMixin, AsgiHandler):
 
     def get_response(self, request):
         """Return the response for a request, that of its file if it is for one."""
-        if self._should_handle(request.path):
-            return super().get_response(request)
-        return AsgiHandler.get_response(self, request)
+        if not self._should_handle(request.path):
+            return AsgiHandler.get_response(self, request)
+        # A path that leads elsewhere is suspicious, and the client's fault.
+        response = convert_exception_to_response(super().get_response)(request)
+        response._resource_closers.append(request.close)
+        return response
 
 
 class StaticFilesConsumer(ViewConsumer):
