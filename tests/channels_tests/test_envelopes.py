@@ -254,6 +254,21 @@ class AgreementTests(SimpleTestCase):
         except EnvelopeError:
             return None
 
+    def test_errors_of_older_versions_of_msgspec_are_ours(self):
+        """Before 0.22, its own are no ValueErrors, and a map as a key is another."""
+
+        class OlderError(Exception):
+            pass
+
+        older = mock.Mock(MsgspecError=OlderError)
+        older.msgpack.Decoder().decode.side_effect = OlderError, TypeError
+        patch_for(self, envelopes, "msgspec", older)
+        codec = Codec()
+        for _ in range(2):
+            message = "The envelope is not well-formed."
+            with self.assertRaisesMessage(EnvelopeError, message):
+                codec.decode(b"\x01\x90")
+
     def test_both_have_the_same_verdict_on_damaged_envelopes(self):
         source = random.Random(11)
         fast, pure = Codec(), Codec(pure=True)

@@ -62,9 +62,14 @@ class Codec:
             from .encryption import Box
 
             self._box = Box(ENCRYPTED, keys)
+        # What is raised for a body that is not well-formed.
+        self._unpack_errors = (ValueError, RecursionError)
         if msgspec is None or pure:
             self._pack, self._unpack = msgpack.pack, _unpack
         else:
+            # Before msgspec 0.22, its own are no ValueErrors, and a map that is a
+            # key is a TypeError.
+            self._unpack_errors += (msgspec.MsgspecError, TypeError)
             self._pack = msgspec.msgpack.Encoder().encode
             form = tuple[int, str, dict[str, object]]
             self._unpack = msgspec.msgpack.Decoder(form).decode
@@ -107,7 +112,7 @@ class Codec:
             raise EnvelopeError(f"The envelope has {len(body)} bytes, too many.")
         try:
             kind, target, message = self._unpack(body)
-        except (ValueError, RecursionError):
+        except self._unpack_errors:
             # Nothing of the cause: it shows the content.
             raise EnvelopeError("The envelope is not well-formed.") from None
         _check_values(message)
