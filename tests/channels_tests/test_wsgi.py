@@ -336,6 +336,13 @@ class LimitTests(WsgiTestCase):
             self.application._leftovers[0] = (0, self.application._leftovers[0][1])
 
     @cites("HTTP-13", "with status 431 when the headers are larger")
+    @cites("HTTP-18", "a response to HEAD, or with status 204 or 304")
+    def test_a_refusal_of_head_has_no_content(self):
+        self.limit(HTTP_HEADER_BYTES=100)
+        status, _, body = self.get(HTTP_COOKIE="x" * 100, REQUEST_METHOD="HEAD")
+        self.assertEqual(status, "431 Request Header Fields Too Large")
+        self.assertEqual(body, b"")
+
     def test_headers_above_the_limit_get_431(self):
         self.limit(HTTP_HEADER_BYTES=100)
         status = self.get("/", HTTP_COOKIE="x" * 100)[0]
@@ -376,6 +383,8 @@ class ViewTests(WsgiTestCase):
             ("/streaming/", "GET", b"", b"0123456789"),
             ("/async-streaming/", "GET", b"", b"0123456789"),
             ("/file/", "GET", b"", b"0123456789" * 20_000),
+            ("/file/", "HEAD", b"", b""),
+            ("/hello/", "HEAD", b"", b""),
         ):
             with self.subTest(path=path):
                 status, _, content = self.get(path, body, REQUEST_METHOD=method)

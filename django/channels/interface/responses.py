@@ -29,8 +29,7 @@ class ResponseWriter:
 
     def __init__(self, send, method="GET"):
         self._send = send
-        # Not every server leaves out what follows the head of a response to HEAD.
-        self._has_content = method != "HEAD"
+        self._method = method
         self.started = False
         self.complete = False
         # Who is told what was passed on.
@@ -73,7 +72,7 @@ class ResponseWriter:
 
     async def _start(self, status, headers):
         self.started = True
-        self._has_content &= status not in WITHOUT_CONTENT
+        self._has_content = may_have_content(self._method, status)
         await self._send(
             {
                 "type": "http.response.start",
@@ -81,6 +80,15 @@ class ResponseWriter:
                 "headers": [(bytes(name), bytes(value)) for name, value in headers],
             }
         )
+
+
+def may_have_content(method, status):
+    """
+    Return whether anything may follow the head of a response.
+
+    Not every server leaves it out by itself.
+    """
+    return method != "HEAD" and status not in WITHOUT_CONTENT
 
 
 def check_reply(reply, is_first):

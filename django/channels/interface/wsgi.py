@@ -31,7 +31,7 @@ from django.channels.interface.dispatch import NO_ROOM
 from django.channels.interface.http import LEFTOVER_SECONDS
 from django.channels.interface.outages import Outages
 from django.channels.interface.replies import ReplyInbox
-from django.channels.interface.responses import check_reply
+from django.channels.interface.responses import check_reply, may_have_content
 from django.channels.interface.wsgi_input import WsgiBody, get_message
 from django.channels.interface.wsgi_output import Parts, status_line
 from django.channels.limits import get_limits
@@ -97,6 +97,7 @@ class WsgiConnection:
         self._layer = application.layer
         self._limits = limits
         self._environ = environ
+        self._method = environ["REQUEST_METHOD"]
         self._arrivals = queue.SimpleQueue()
         self._is_sent = False
         self._is_complete = False
@@ -264,6 +265,10 @@ class WsgiConnection:
             if is_first:
                 raise Refused(500, "Invalid response.")
             raise
+        if is_first:
+            self._has_content = may_have_content(self._method, reply["status"])
+        if not self._has_content:
+            reply["content"] = b""
         self._credit_channel = reply.get("credit_channel") or self._credit_channel
         self._is_complete = not reply.get("more_content", False)
 
@@ -272,7 +277,7 @@ class WsgiConnection:
         headers = [("Content-Type", "text/plain; charset=utf-8")]
         headers.append(("Content-Length", str(len(body))))
         start_response(status_line(refusal.status), headers)
-        return [body]
+        return [body if may_have_content(self._method, refusal.status) else b""]
 
     def _disconnect(self, name):
         path = self._environ.get("PATH_INFO", "")
