@@ -149,11 +149,15 @@ def _begin_again(setting, **kwargs):
 
 
 def _begin_login(request, **kwargs):
+    from django.channels.session_stores import is_in_cookie
     from django.contrib.auth import SESSION_KEY
 
     session = getattr(request, "session", None)
     if session is None or SESSION_KEY not in session:
         # A login by other means, as by a token.
+        return
+    if is_in_cookie(type(session)):
+        # No socket has such a session, and its key is all that is in it.
         return
     if session.session_key is None:
         session.save()

@@ -1,8 +1,8 @@
 """
 Sessions that several consumers may write at once.
 
-Used by sessions.py and auth.py: the stores of the session engines, whose save()
-changes what was changed here and keeps what others wrote meanwhile.
+Used by sessions.py, auth.py and revocation.py: the stores of the session engines,
+whose save() changes what was changed here and keeps what others wrote meanwhile.
 """
 
 import copy
@@ -30,7 +30,7 @@ def get_store(engine, for_channels=False):
     ValueError for an engine that stores sessions in the client's cookie.
     """
     module = import_module(engine)
-    if _is_in_cookie(module):
+    if is_in_cookie(module.SessionStore):
         raise ValueError(
             "You cannot use channels session functionality with signed cookie "
             "sessions!"
@@ -41,10 +41,11 @@ def get_store(engine, for_channels=False):
     return type(base.__name__, bases, {"__qualname__": base.__qualname__})
 
 
-def _is_in_cookie(module):
+def is_in_cookie(store_class):
+    """Return whether stores of a class keep their sessions in the client's cookie."""
     from django.contrib.sessions.backends.signed_cookies import SessionStore
 
-    return issubclass(module.SessionStore, SessionStore)
+    return issubclass(store_class, SessionStore)
 
 
 class _MergingMixin:

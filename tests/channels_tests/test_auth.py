@@ -11,10 +11,18 @@ from django.channels.exceptions import LayerUnavailable
 from django.channels.revocation import CLOSE_CODE
 from django.channels.sessions import channel_session, session_for_reply_channel
 from django.conf import settings
-from django.contrib.auth import SESSION_KEY, get_user_model, login, logout
+from django.contrib.auth import (
+    BACKEND_SESSION_KEY,
+    HASH_SESSION_KEY,
+    SESSION_KEY,
+    get_user_model,
+    login,
+    logout,
+)
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.backends.signed_cookies import SessionStore as CookieStore
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.http import HttpRequest
@@ -360,6 +368,13 @@ class EndTests(UserTestMixin, TransactionTestCase):
         user_logged_in.send(sender=User, request=None, user=self.user)
         self.assertIsNone(session.session_key)
         self.assertTrue(session.is_empty())
+
+    def test_a_session_in_a_cookie_keeps_no_more_than_the_login(self):
+        request = HttpRequest()
+        request.session = CookieStore()
+        login(request, self.user, "django.contrib.auth.backends.ModelBackend")
+        login_keys = {SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY}
+        self.assertEqual(set(request.session.keys()), login_keys)
 
     def test_a_group_tells_nobody_the_session_or_the_user(self):
         names = []
