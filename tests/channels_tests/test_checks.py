@@ -314,8 +314,10 @@ class RunworkerTests(SimpleTestCase):
         layers = layer_settings(backend=f"{SpanningLayer.__module__}.SpanningLayer")
         with override_settings(CHANNEL_LAYERS=layers):
             self.assertRefused(
-                "No channel of the routing is left: it has http.disconnect, http.",
+                "No channel of the routing is left by --only-channels=nothing "
+                "--exclude-channels=http.*: it has http.disconnect, http.",
                 "--only-channels=nothing",
+                "--exclude-channels=http.*",
             )
 
     def test_a_bad_number_of_threads_is_named(self):

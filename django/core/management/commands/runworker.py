@@ -118,8 +118,13 @@ class Command(BaseCommand):
             name: self.options[name] for name in ("only_channels", "exclude_channels")
         }
         if not Worker(layer, **filters).get_channels():
+            given = " ".join(
+                f"--{name.replace('_', '-')}={glob}"
+                for name, globs in filters.items()
+                for glob in globs or ()
+            )
             raise CommandError(
-                f"No channel of the routing is left: it has "
+                f"No channel of the routing is left by {given}: it has "
                 f"{', '.join(sorted(layer.router.channels))}."
             )
         return layer
