@@ -40,6 +40,14 @@ from django.channels.worker import prefetch
 prefetch.FETCHED_SECONDS = prefetch.WAITING_SECONDS = 3600.0
 """
 
+# However slow its loop is, a coroutine that was cancelled has time to end.
+PATIENT_WITH_COROUTINES = """
+
+from django.channels.worker import watch
+
+watch.CANCEL_SECONDS = 60.0
+"""
+
 # Its layer waits for an answer before it takes back what was fetched.
 SLOW_TO_PUT_BACK = """
 
@@ -371,6 +379,7 @@ class TimeLimitTests(WorkersTestCase):
         self.assertNothingMore()
 
     def test_a_coroutine_is_cancelled(self):
+        self.routing.write_text(ROUTING + PATIENT_WITH_COROUTINES)
         process = self.start("--time-limit=2")
         self.send("politely", {})
         pid = self.result()["pid"]
