@@ -4,7 +4,9 @@ import os
 import tempfile
 from unittest import mock
 
+from django.channels.backends.shared.store import SINGLE_READER_MEMORY_SECONDS
 from django.channels.backends.sql_store import bells, listening
+from django.channels.backends.sql_store.queues import SECOND
 from django.test import SimpleTestCase, tag
 
 from .databases import MariaDBTestCase, PostgreSQLTestCase, SQLiteTestCase
@@ -58,6 +60,20 @@ class PruningTests:
         self.prune(store)
         # A message waits in the other one.
         self.assertEqual(set(store.queues()), {"b"})
+
+    def test_single_reader_channels_are_forgotten_sooner(self):
+        (store,) = self.stores(1)
+        names = ["a", "one?a", "one?b", "one?c"]
+        store.append([(name, 9, [b"x"]) for name in names])
+        store.take(["a", "one?a", "one?b"], 9)
+        store.take(["one?b"], 9, wait=True)
+        self.prune(store)
+        self.assertEqual(self.count(store, "queue"), 4)
+        age = SINGLE_READER_MEMORY_SECONDS * SECOND
+        self.execute(store, f"UPDATE {{queue}} SET used = used - {age}")
+        self.prune(store)
+        # The others are a normal channel, one that is waited for, and one in use.
+        self.assertEqual(set(store.queues()), {"a", "one?b", "one?c"})
 
     def test_what_is_waited_for_claimed_or_in_a_group_is_not_forgotten(self):
         (store,) = self.stores(1)

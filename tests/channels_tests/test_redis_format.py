@@ -5,6 +5,7 @@ import re
 import struct
 
 from django.channels.backends.redis_store.scripts import FOLDER, get_script
+from django.channels.backends.shared.store import SINGLE_READER_MEMORY_SECONDS
 from django.test import SimpleTestCase, tag
 from django.test.channel_layers import cites
 
@@ -54,6 +55,17 @@ class KeyTests(FormatTestCase):
         for key in command(shard, "KEYS", f"{self.prefix}*"):
             self.assertGreater(command(shard, "PTTL", key), 0, key)
 
+    def test_what_is_of_a_single_reader_channel_ends_soon(self):
+        self.store.append([("one?reader", 9, [b"1"])])
+        for _ in range(2):
+            self.store.take(["one?reader"], 1, wait=True)
+        shard = self.shard()
+        keys = command(shard, "KEYS", f"{self.prefix}*:one[?]reader")
+        lives = [command(shard, "PTTL", key) / 1000 for key in keys]
+        self.assertEqual(len(lives), 2, keys)
+        longest = SINGLE_READER_MEMORY_SECONDS + self.store.expiry
+        self.assertLessEqual(max(lives), longest)
+
     @cites("RD-5", "Time must be that of the server")
     def test_scripts_get_no_time(self):
         for path in FOLDER.glob("*.lua"):
@@ -66,7 +78,7 @@ class ScriptTests(FormatTestCase):
     def read_constants(self):
         """Return {name: number} of the table in specs/redis.rst."""
         text = (REPOSITORY / "specs" / "redis.rst").read_text()
-        return dict(re.findall(r"^``([A-Z]+_MS)`` +(\d+) ", text, re.MULTILINE))
+        return dict(re.findall(r"^``([A-Z_]+_MS)`` +(\d+) ", text, re.MULTILINE))
 
     @cites("RD-16", "must be put together from these texts, with nothing between them")
     def test_a_script_is_put_together_as_the_page_says(self):

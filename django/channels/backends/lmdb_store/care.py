@@ -7,7 +7,11 @@ last one of this process ended, and visits a limited number of records.
 
 from itertools import islice
 
-from ..shared.store import MEMORY_SECONDS, UNCLAIMED_SECONDS
+from ..shared.store import (
+    MEMORY_SECONDS,
+    SINGLE_READER_MEMORY_SECONDS,
+    UNCLAIMED_SECONDS,
+)
 from . import groups, queues
 
 # How many queues, or registrations, one sweep visits.
@@ -15,9 +19,6 @@ SWEEP_LIMIT = 256
 # How many new queues a process makes until it sweeps: they are swept faster than
 # they are made.
 SWEEP_EVERY = SWEEP_LIMIT // 4
-# How long a single-reader channel without messages is remembered, in seconds. It
-# is seldom used twice.
-SINGLE_READER_MEMORY_SECONDS = 60
 
 
 def sweep(step, start):

@@ -8,7 +8,12 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-from ..shared.store import LEASE_SECONDS, MEMORY_SECONDS, UNCLAIMED_SECONDS
+from ..shared.store import (
+    LEASE_SECONDS,
+    MEMORY_SECONDS,
+    SINGLE_READER_MEMORY_SECONDS,
+    UNCLAIMED_SECONDS,
+)
 
 FOLDER = Path(__file__).with_name("scripts")
 # How long a server remembers the calls of a sender, for one that is repeated.
@@ -22,6 +27,7 @@ CONSTANTS = {
     "EPOCH_MS": EPOCH_SECONDS,
     "LEASE_MS": LEASE_SECONDS,
     "MEMORY_MS": MEMORY_SECONDS,
+    "SINGLE_READER_MEMORY_MS": SINGLE_READER_MEMORY_SECONDS,
     "UNCLAIMED_MS": UNCLAIMED_SECONDS,
 }
 # What the second or third line of a script begins with that uses other files.

@@ -20,6 +20,8 @@ LEASE_SECONDS = 10
 UNCLAIMED_SECONDS = 86400
 # How long the counters of a queue outlive its last use, in seconds.
 MEMORY_SECONDS = 3600
+# The same for a single-reader channel: it is seldom used twice.
+SINGLE_READER_MEMORY_SECONDS = 60
 
 # For take(): this process comes again, and is to be rung for that.
 AHEAD = "ahead"

@@ -5,7 +5,12 @@ In: steps of store.py, and queues.py when something comes. Out: rows, and rings,
 which leave with the commit (NOTIFY) or after it (datagrams).
 """
 
-from ..shared.store import LEASE_SECONDS, MEMORY_SECONDS, UNCLAIMED_SECONDS
+from ..shared.store import (
+    LEASE_SECONDS,
+    MEMORY_SECONDS,
+    SINGLE_READER_MEMORY_SECONDS,
+    UNCLAIMED_SECONDS,
+)
 
 SECOND = 1_000_000
 # Seconds between two times that somebody clears up, and how many rows at a time.
@@ -113,18 +118,29 @@ class Processes:
         now = step.now
         step.execute("DELETE FROM {member} WHERE until <= %s", (now,))
         idle = step.rows(
-            "SELECT name FROM {queue} WHERE used <= %s AND pending = 0 "
+            "SELECT name FROM {queue} WHERE pending = 0 "
+            "AND (used <= %s OR used <= %s AND name LIKE %s) "
             "AND NOT EXISTS (SELECT 1 FROM {waiter} WHERE queue = name) "
             "AND NOT EXISTS (SELECT 1 FROM {process} WHERE incarnation = owner) "
             "AND NOT EXISTS (SELECT 1 FROM {member} WHERE {member}.name = {queue}.name)"
             f" ORDER BY name LIMIT {PRUNE_LIMIT}",
-            (now - MEMORY_SECONDS * SECOND,),
+            (
+                now - MEMORY_SECONDS * SECOND,
+                now - SINGLE_READER_MEMORY_SECONDS * SECOND,
+                "%?%",
+            ),
         )
         if not idle:
             return
         for row in queues.lock(step, [name for name, in idle]).values():
-            # Control entries, which do not expire, wait for a first claim.
-            age = UNCLAIMED_SECONDS if row.size and not row.owner else MEMORY_SECONDS
-            if not row.pending and row.used <= now - age * SECOND:
+            if not row.pending and row.used <= now - _memory_of(row) * SECOND:
                 queues.drop(step, row)
                 step.execute("DELETE FROM {queue} WHERE name = %s", (row.name,))
+
+
+def _memory_of(row):
+    """Return for how many seconds a queue without messages outlives its last use."""
+    if "?" in row.name:
+        return SINGLE_READER_MEMORY_SECONDS
+    # Control entries, which do not expire, wait for a first claim.
+    return UNCLAIMED_SECONDS if row.size and not row.owner else MEMORY_SECONDS

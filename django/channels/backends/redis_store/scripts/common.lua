@@ -10,6 +10,11 @@ local function is_inbox(queue)
     return string.byte(queue, -1) == 33
 end
 
+-- Return for how many ms the counters of a queue outlive its last use.
+local function memory_of(queue)
+    return string.find(queue, '?', 1, true) and SINGLE_READER_MEMORY_MS or MEMORY_MS
+end
+
 -- Note that there is a queue, or a group, for that many ms. ``what`` is the list.
 local function note(what, name, life)
     local key = P .. what

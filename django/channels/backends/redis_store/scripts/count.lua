@@ -7,7 +7,8 @@ end
 for i = 4, #ARGV, 3 do
     local hash = P .. 'q:' .. ARGV[i]
     call('HINCRBY', hash, ARGV[i + 1], ARGV[i + 2])
-    call('PEXPIRE', hash, MEMORY_MS + ARGV[3])
-    note('queues', ARGV[i], MEMORY_MS + ARGV[3])
+    local memory = memory_of(ARGV[i]) + ARGV[3]
+    call('PEXPIRE', hash, memory)
+    note('queues', ARGV[i], memory)
 end
 return 1

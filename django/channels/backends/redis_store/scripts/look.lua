@@ -11,7 +11,9 @@ for i = 1, #ARGV do
         waits = state[2] or call('LLEN', q.list) > 0
             or #call('XRANGE', q.stream, '(' .. after, '+', 'COUNT', 1) > 0
     else
-        call('PEXPIRE', P .. 'w:' .. q.name, MEMORY_MS)
+        local memory = memory_of(q.name)
+        call('PEXPIRE', P .. 'w:' .. q.name, memory)
+        note('queues', q.name, memory)
         if q.pending > 0 then
             expire(q)
             call('HSET', q.hash, 'pending', q.pending)

@@ -53,7 +53,7 @@ local function save(q, sent, expiry, ...)
     call('HSET', q.hash, 'second', second, 'sent_begin', begin,
         'refused_begin', refused - q.refused, 'sent_before', sent_before,
         'refused_before', refused_before)
-    local memory = MEMORY_MS + expiry
+    local memory = memory_of(q.name) + expiry
     call('PEXPIRE', q.hash, memory)
     note('queues', q.name, memory)
     call('PEXPIRE', q.list, memory)

@@ -157,10 +157,10 @@ end
 if incarnation ~= '' and not found_any then
     for i = 8, #ARGV, 2 do
         if not is_inbox(ARGV[i]) then
-            local key = P .. 'w:' .. ARGV[i]
+            local key, memory = P .. 'w:' .. ARGV[i], memory_of(ARGV[i])
             call('ZADD', key, 'NX', now, incarnation)
-            call('PEXPIRE', key, MEMORY_MS)
-            note('queues', ARGV[i], MEMORY_MS)
+            call('PEXPIRE', key, memory)
+            note('queues', ARGV[i], memory)
         end
     end
 end
