@@ -11,9 +11,11 @@ import os
 import select
 import socket
 import threading
+from functools import partial
 
 from django.channels.exceptions import LayerUnavailable
 
+from ..shared.spinning import Spinner
 from . import place
 
 # The largest ring, in bytes. What does not fit goes into another one.
@@ -84,6 +86,8 @@ class Bell:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._sockets = (self._awaken, self._asleep, self._socket)
         self._poll = select.poll()
+        self._look = partial(self._poll.poll, 0)
+        self._spinner = Spinner()
         for listening in self._sockets:
             listening.setblocking(False)
         for heard in (self._asleep, self._socket):
@@ -108,7 +112,7 @@ class Bell:
         with self._listening:
             if self._closed:
                 return names, False
-            ready = self._poll.poll(math.ceil(max(timeout, 0) * 1000))
+            ready = self._wait(timeout)
             try:
                 if len(ready) == 2 or ready and ready[0][0] != self._socket.fileno():
                     self._asleep.recv(MAX_RING)
@@ -119,6 +123,13 @@ class Bell:
             except BlockingIOError:
                 pass
         return names, rings >= self._backlog
+
+    def _wait(self, seconds):
+        """Return the pairs of descriptor and event that poll() returns."""
+        if seconds <= 0:
+            return self._look()
+        sleep = partial(self._poll.poll, math.ceil(seconds * 1000))
+        return self._spinner.wait(self._look, sleep)
 
     def interrupt(self):
         """End listen()."""

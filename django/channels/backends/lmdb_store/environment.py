@@ -8,6 +8,7 @@ a reader that is stopped in LMDB would keep the space of what others delete; the
 slot of a reader, too, is cleared when a forked child lets go of the file.
 """
 
+import fcntl
 import os
 import sys
 import threading
@@ -35,6 +36,14 @@ _registry_lock = threading.RLock()
 
 # Arguments for starmap() to call something without any.
 _ONCE = ((),)
+
+# The file that is locked while there is a transaction.
+GATE_FILE = "gate"
+GATE_FLAGS = os.O_RDWR | os.O_CREAT
+
+
+class Busy(Exception):
+    """Raised where a transaction would have to wait for another one."""
 
 
 class Interrupted(Exception):
@@ -72,6 +81,8 @@ class Environment:
         self._env = None
         self._begin = None
         self._map_size = None
+        # LMDB's lock cannot be tried; this one can, and whoever writes holds it.
+        self._gate = None
 
     def acquire(self, user):
         """Keep the file open until release()."""
@@ -87,12 +98,25 @@ class Environment:
             if not self._users and not self._txns:
                 self._close()
 
-    def run(self, body, makes_room=False):
+    def run_at_once(self, body):
+        """
+        Return what run() does, but raise Busy instead of waiting for others.
+        """
+        if not self._lock.acquire(blocking=False):
+            raise Busy
+        try:
+            if self._env is None or self._txns:
+                raise Busy
+            return self.run(body, flags=fcntl.LOCK_NB)
+        finally:
+            self._lock.release()
+
+    def run(self, body, makes_room=False, flags=0):
         """
         Run ``body(txn)`` in a transaction, commit it and return the result.
 
         It may be run several times, but what it did before is undone then. With
-        ``makes_room``, it works on a full map as well.
+        ``makes_room``, it works on a full map as well. ``flags`` are of flock().
         """
         with self._lock:
             if self._txns:
@@ -100,7 +124,7 @@ class Environment:
                 self._txns.pop().abort()
             for attempt in range(ATTEMPTS):
                 try:
-                    return self._attempt(body)
+                    return self._attempt(body, flags)
                 except Interrupted:
                     continue
                 except OSError as error:
@@ -149,13 +173,14 @@ class Environment:
     def _lmdb(self):
         return place.import_lmdb()
 
-    def _attempt(self, body):
+    def _attempt(self, body, flags):
         if self._env is None:
             self._open()
         txns, done = self._txns, []
         txn = None
         _hurry()
         try:
+            fcntl.flock(self._gate, fcntl.LOCK_EX | flags)
             # Each in one call of C: no signal handler comes in between, and
             # misses a transaction that is open or ends one that is committed.
             txns.extend(starmap(self._begin, _ONCE))
@@ -170,10 +195,13 @@ class Environment:
             if txn is not None and txn not in txns:
                 raise Interrupted from None
             raise
+        except BlockingIOError:
+            raise Busy from None
         finally:
             if txns:
                 # After a commit this does nothing.
                 txns.pop().abort()
+            fcntl.flock(self._gate, fcntl.LOCK_UN)
             sys.setswitchinterval(_usual_interval)
 
     def _recover(self, error, makes_room):
@@ -206,10 +234,13 @@ class Environment:
 
     def _open(self):
         env, self.directory = files.open_environment(self.path, self.size)
+        gate = os.path.join(self.directory, GATE_FILE)
         try:
+            self._gate = os.open(gate, GATE_FLAGS, 0o600)
             self.ringer = Ringer(self.directory)
         except BaseException:
             env.close()
+            self._close_gate()
             raise
         self._env = env
         self._begin = partial(env.begin, write=True)
@@ -223,8 +254,14 @@ class Environment:
             self._begin = None
             self.ringer.close()
             env.close()
+            self._close_gate()
         if error is not None and identity is not None:
             files.replace(self.path, self.directory, identity, error)
+
+    def _close_gate(self):
+        gate, self._gate = self._gate, None
+        if gate is not None:
+            os.close(gate)
 
     def _unavailable(self, error):
         size = self.size / 1024 / 1024

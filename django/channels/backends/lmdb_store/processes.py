@@ -10,6 +10,7 @@ go at once; by itself nothing else ever does before the process is gone.
 
 import fcntl
 import os
+from functools import lru_cache
 
 from . import place, records
 
@@ -117,5 +118,6 @@ def delete_leftovers(directory, numbers):
             place.unlink(os.path.join(directory, entry))
 
 
+@lru_cache(maxsize=1024)
 def _file(directory, number, suffix):
     return os.path.join(directory, name_of(number) + suffix)

@@ -66,6 +66,24 @@ def take(step, names, limit, waiter, process, ahead=False):
     return taken, waits
 
 
+def take_plain(step, name, limit, waiter):
+    """
+    Do as take() does with one inbox, if there is nothing in it but messages.
+
+    Otherwise return (None, False). Afterwards ``waiter`` waits if it is empty.
+    """
+    queue = step.queue(name)
+    if queue.missed or queue.entries != queue.messages:
+        return None, False
+    taken = []
+    if queue.entries:
+        _take(step, queue, limit, taken)
+    waits = not queue.entries
+    if waits and waiter not in queue.waiters:
+        queue.waiters.append(waiter)
+    return taken, waits
+
+
 def _is_emptied(step, names):
     """Return whether it is one inbox, with nothing left."""
     queue = step.find(names[0])

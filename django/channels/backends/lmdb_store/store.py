@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from django.channels.exceptions import LayerUnavailable
 
 from ..counters import add_up
-from ..shared.store import AHEAD, Store
+from ..shared.store import AHEAD
 from . import care, groups, place, processes, queues
 from .bells import Bell
-from .environment import share
+from .environment import Busy, share
+from .steps import StepStore
 from .transaction import Transaction
 
 # The keys of statistics(), and the counters that are summed up for them.
@@ -30,7 +31,7 @@ _SUMS = {
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
-class LMDBStore(Store):
+class LMDBStore(StepStore):
     """A process among those that share the store in one directory."""
 
     def __init__(self, path, size, expiry):
@@ -40,8 +41,7 @@ class LMDBStore(Store):
         self._lock = threading.RLock()
         # Queues that this process is registered to be rung for, and maybe more.
         self._waiting = set()
-        self._made = 0
-        self._sweep_key = b"g"
+        self._start_steps()
         self._life = None
         self._forget_place()
 
@@ -62,6 +62,26 @@ class LMDBStore(Store):
 
     def append(self, batches):
         return self._run(queues.append, batches, self.expiry)
+
+    def begin_append(self, batches):
+        return self._begin(queues.append, batches, self.expiry)
+
+    def take_at_once(self, inbox, limit):
+        life = self._life
+        if life is None or self._bell is None:
+            return None
+        self._waiting.add(inbox)
+        waits = False
+        try:
+            taken, waits = self._run_at_once(
+                queues.take_plain, inbox, limit, life.number
+            )
+            return taken
+        except Busy:
+            return None
+        finally:
+            if not waits:
+                self._waiting.discard(inbox)
 
     def take(self, names, limit, wait=False):
         waiter = self._join() if wait else 0
@@ -122,6 +142,9 @@ class LMDBStore(Store):
 
     def remove(self, group, channel):
         self._run(groups.remove, group, channel, makes_room=True)
+
+    def begin_send_group(self, group, payload):
+        return self._begin(groups.send_group, group, payload, self.expiry)
 
     def send_group(self, group, payload):
         self._run(groups.send_group, group, payload, self.expiry)
@@ -225,44 +248,11 @@ class LMDBStore(Store):
             if kept is not None:
                 kept.let_go()
 
-    # Steps.
-
-    def _run(self, function, *args, makes_room=False):
-        """Carry out a function of a step and its arguments; ring; return its result."""
-
-        def body(txn):
-            step = Transaction(txn, self.clock())
-            result = function(step, *args)
-            step.finish()
-            return result, step
-
-        environment = self._environment or self._open()
-        result, step = environment.run(body, makes_room)
-        if step.rings:
-            self._ring(environment, step.rings)
-        if step.made:
-            self._made += step.made
-            if self._made >= care.SWEEP_EVERY:
-                self._made = 0
-                self._sweep()
-        return result
-
     def _list(self):
         key = b""
         while key is not None:
             found, key = self._run(queues.list_some, key, self.expiry, makes_room=True)
             yield from found
-
-    def _ring(self, environment, rings):
-        for number, names in rings.items():
-            path = processes.bell_path(environment.directory, number)
-            if not environment.ringer.ring(path, names):
-                self._bury(environment, number)
-                for name in names:
-                    self._run(queues.pass_on, name, 0, makes_room=True)
-
-    def _sweep(self):
-        self._sweep_key = self._run(care.sweep, self._sweep_key, makes_room=True)
 
     # This process.
 

@@ -228,16 +228,15 @@ class ProcessCalls(Store):
         """Return what listeners offer; raise only if that fails for all of them."""
         rings, failure, failed = [], None, 0
         for listener in listeners:
+            if listener.rests:
+                failed += 1
+                continue
             try:
-                if not listener.rests:
-                    rings += function(listener, parts.get(listener.shard, NO_INBOXES))
-            except WireError as error:
+                rings += function(listener, parts.get(listener.shard, NO_INBOXES))
+            except (WireError, LayerUnavailable) as error:
                 listener.rest()
+                failed += 1
                 failure = listener.shard.unavailable(error)
-            except LayerUnavailable as error:
-                listener.rest()
-                failure = error
-            failed += listener.rests
         if failure is not None and failed == len(listeners):
             for listener in listeners:
                 listener.rest(0)

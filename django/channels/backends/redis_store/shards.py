@@ -257,7 +257,9 @@ class Shard:
             raise self.unavailable(error) from error
 
     def unavailable(self, error):
-        """Return the error for a server that cannot be reached."""
+        """Return the error for a server that cannot be reached, or what it is."""
+        if isinstance(error, LayerUnavailable):
+            return error
         return LayerUnavailable(f"Redis at {self.server.name}: {error}")
 
     def _refused(self, reply):

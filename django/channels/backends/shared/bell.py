@@ -17,6 +17,7 @@ from collections import OrderedDict
 
 from ..waiters import ThreadWaiter
 from .ears import LoopListening
+from .spinning import Spinner
 
 # How long a thread listens before it looks around, in seconds.
 LISTEN_SECONDS = 60
@@ -36,8 +37,8 @@ class Bell(LoopListening):
         # How often waiting was ended by close().
         self.closings = 0
         # Told when event loops wait and no thread listens.
-        self.wanted = threading.Condition(threading.Lock())
-        self._lock = self.wanted
+        self._lock = threading.Lock()
+        self.wanted = threading.Condition(self._lock)
         # {queue: the waiters that nobody has woken, first come first}
         self._lines = {}
         # {loop: the waiters of its tasks among them}
@@ -53,6 +54,8 @@ class Bell(LoopListening):
         self._called = False
         # The inboxes that the leader listens for.
         self._heard = frozenset()
+        # For tasks that sleep.
+        self._spinner = Spinner()
         # Threads that sleep and may have to listen.
         self._sleepers = OrderedDict()
 
@@ -158,27 +161,27 @@ class Bell(LoopListening):
                 else:
                     waiter.wait(left)
         finally:
-            with self._lock:
-                self._sleepers.pop(waiter, None)
-                self._promote_locked()
+            self._end_lead(waiter)
 
     def _lead(self, waiter, until):
         """Listen until the waiter was woken or the time has come."""
-        try:
-            while not waiter.counted:
-                left = LISTEN_SECONDS
-                if until is not None:
-                    left = min(left, until - time.monotonic())
-                if left <= 0:
-                    return
-                self._dispatch(self._store.listen(left, self._listen_for()))
-                if waiter is self._keeper and self._may_loop_listen():
-                    return
-        finally:
-            with self._lock:
-                if self._leader is waiter:
-                    self._leader = None
-                self._promote_locked()
+        while not waiter.counted:
+            left = LISTEN_SECONDS
+            if until is not None:
+                left = min(left, until - time.monotonic())
+            if left <= 0:
+                return
+            self._dispatch(self._store.listen(left, self._listen_for()))
+            if waiter is self._keeper and self._may_loop_listen():
+                return
+
+    def _end_lead(self, waiter):
+        """Let another one listen, if that waiter did or was to."""
+        with self._lock:
+            if self._leader is waiter:
+                self._leader = None
+            self._sleepers.pop(waiter, None)
+            self._promote_locked()
 
     def keep(self, waiter, until):
         """
@@ -203,7 +206,10 @@ class Bell(LoopListening):
                     self._called = False
                     waiter.counted = True
             if lead:
-                self._lead(waiter, until)
+                try:
+                    self._lead(waiter, until)
+                finally:
+                    self._end_lead(waiter)
 
     def call_keeper(self):
         """Let the keeper return from keep() or rest()."""

@@ -14,6 +14,7 @@ import threading
 from collections import deque
 
 from .flights import watch
+from .spinning import Spinner
 
 logger = logging.getLogger("django.channels")
 
@@ -90,6 +91,7 @@ class Courier:
         # How many calls are not worked off, and is a send on its way without them?
         self._open = 0
         self._flying = False
+        self._spinner = Spinner()
         self._ready = threading.Condition(threading.Lock())
         self._thread = None
 
@@ -130,15 +132,22 @@ class Courier:
         else:
             await self.call(self._store.send_group, group, payload)
 
+    @property
+    def is_busy(self):
+        """Is something on its way, behind which the next call has to stay?"""
+        return self._open > 0 or self._flying
+
     def _take_off(self, begin, *args):
         """Return a Flight if nothing else is on its way, and the store can begin it."""
-        return None if self._open or self._flying else begin(*args)
+        return None if self.is_busy else begin(*args)
 
     async def _fly(self, flight):
         """Return what came of a send that was begun."""
+        if flight.is_over:
+            return flight.poll()
         self._flying = True
         try:
-            stored = None if flight.is_stuck else await watch(flight)
+            stored = None if flight.is_stuck else await watch(flight, self._spinner)
         except BaseException:
             if not flight.is_over:
                 # Before the next call of the same sender: its order holds.

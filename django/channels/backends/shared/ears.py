@@ -66,7 +66,12 @@ class LoopListening:
         with self._lock:
             if not waiter.counted:
                 self._rely_locked(waiter)
-        await waiter.wait(seconds)
+
+        async def sleep():
+            await waiter.wait(seconds)
+            return waiter.counted
+
+        await self._spinner.await_(lambda: waiter.counted, sleep)
 
     def _rely_locked(self, waiter):
         leader = self._leader

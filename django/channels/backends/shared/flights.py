@@ -6,6 +6,7 @@ In: what a store began, from courier.py. Out: what came of it, on an event loop.
 
 import asyncio
 import contextlib
+from functools import partial
 
 # How long a loop looks for what came of a call before a thread does, in seconds.
 FLIGHT_SECONDS = 5
@@ -32,12 +33,51 @@ class Flight:
         raise NotImplementedError
 
 
+class Landed(Flight):
+    """
+    A call that was carried out as soon as it was begun.
+
+    ``rest()``, if there is one, is left to do, and may wait.
+    """
+
+    def __init__(self, result, rest=None):
+        self.is_over = rest is None
+        self.is_stuck = not self.is_over
+        self._result = result
+        self._rest = rest
+
+    def poll(self):
+        return self._result
+
+    def conclude(self):
+        self.is_over = True
+        self._rest()
+        return self._result
+
+
 class Unsettled(Exception):
     """Raised by a flight that only conclude() can bring to an end."""
 
 
-async def watch(flight):
+async def watch(flight, spinner):
     """Return the result of a flight, or None if a thread is to find it."""
+    results = []
+
+    def look():
+        stored = flight.poll()
+        if stored is not None:
+            results.append(stored)
+        return results
+
+    try:
+        (stored,) = await spinner.await_(look, partial(_sleep, flight))
+    except Unsettled:
+        return None
+    return stored
+
+
+async def _sleep(flight):
+    """Return the result of a flight, or None, in a list."""
     loop = asyncio.get_running_loop()
     future = loop.create_future()
     file = flight.fileno()
@@ -48,7 +88,7 @@ async def watch(flight):
         # A loop that cannot wait for descriptors, as that of Windows.
         future.set_result(None)
     try:
-        return await future
+        return [await future]
     finally:
         timer.cancel()
         with contextlib.suppress(NotImplementedError):

@@ -2,8 +2,9 @@
 The layer around a store: messages, members and readers of this process.
 
 In: calls of both forms. Out: a Store's calls, with bytes for messages.
-The sync form calls the store in the caller's thread, the async form in the
-courier's. See inboxes.py for groups and bell.py for waiting.
+The sync form calls the store in the caller's thread; the async form in the
+courier's, but on the loop what the store can do at once. See inboxes.py for groups
+and bell.py for waiting.
 """
 
 from asgiref.sync import sync_to_async
@@ -21,10 +22,10 @@ from .. import options
 from ..base import BaseChannelLayer
 from ..values import copy_message
 from .closing import Closer
-from .envelopes import ADD, DISCARD, FLUSH, GROUP, Codec
+from .envelopes import ADD, DISCARD, FLUSH, GROUP, MESSAGE, Codec
 from .owner import Owner
 from .reader import Reader
-from .sending import Batch
+from .sending import Batch, full_error
 
 
 class SharedChannelLayer(BaseChannelLayer):
@@ -64,16 +65,14 @@ class SharedChannelLayer(BaseChannelLayer):
     # Sending and receiving.
 
     def send(self, channel, message):
-        batch = self._batch([self._check(channel, message)])
-        if queues := batch.queues():
-            batch.conclude(self._store.append(queues))
-        _raise_first(batch.results)
+        queues = self._address(channel, message)
+        if queues and not self._store.append(queues)[0]:
+            raise full_error(channel, *queues[0])
 
     async def asend(self, channel, message):
-        batch = self._batch([self._check(channel, message)])
-        if queues := batch.queues():
-            batch.conclude(await self._courier.send(queues))
-        _raise_first(batch.results)
+        queues = self._address(channel, message)
+        if queues and not (await self._courier.send(queues))[0]:
+            raise full_error(channel, *queues[0])
 
     def send_batch(self, messages):
         batch = self._batch(options.check_batch(messages, self.max_message_size))
@@ -87,24 +86,39 @@ class SharedChannelLayer(BaseChannelLayer):
             batch.conclude(await self._courier.send(queues))
         return batch.results
 
-    def _check(self, channel, message):
+    def _address(self, channel, message):
+        """Return what Store.append() takes of a message, None if it is dropped."""
         channel = validate_channel(channel)
-        return channel, copy_message(message, self.max_message_size)
+        message = copy_message(message, self.max_message_size)
+        queue = inbox_of(channel)
+        if queue is None:
+            queue, target = channel, ""
+        elif self._owner.refuses(queue, channel):
+            return None
+        else:
+            target = channel
+        payload = self._codec.encode(MESSAGE, target, message)
+        return [(queue, self.get_capacity(queue), [payload])]
 
     def _batch(self, messages):
         return Batch(self, self._owner, self._codec, messages)
 
     def receive(self, channels, block=False, timeout=None):
-        pairs = self.receive_batch(channels, 1, block, timeout)
+        selection = self._reader.selections.get(channels, block, timeout)
+        pairs = self._receive(selection, 1, block, timeout)
         return pairs[0] if pairs else (None, None)
 
     async def areceive(self, channels, block=False, timeout=None):
-        pairs = await self.areceive_batch(channels, 1, block, timeout)
+        selection = self._reader.selections.get(channels, block, timeout)
+        pairs = await self._areceive(selection, 1, block, timeout)
         return pairs[0] if pairs else (None, None)
 
     def receive_batch(self, channels, limit, block=False, timeout=None):
         selection = self._reader.selections.get(channels, block, timeout)
         options.check_limit(limit)
+        return self._receive(selection, limit, block, timeout)
+
+    def _receive(self, selection, limit, block, timeout):
         if block:
             return self._reader.wait(selection, limit, timeout)
         return self._reader.take(selection, limit)
@@ -112,6 +126,9 @@ class SharedChannelLayer(BaseChannelLayer):
     async def areceive_batch(self, channels, limit, block=False, timeout=None):
         selection = self._reader.selections.get(channels, block, timeout)
         options.check_limit(limit)
+        return await self._areceive(selection, limit, block, timeout)
+
+    async def _areceive(self, selection, limit, block, timeout):
         if block:
             return await self._reader.await_(selection, limit, timeout)
         take, undo = self._reader.take, self._reader.put_back
@@ -260,8 +277,3 @@ class SharedChannelLayer(BaseChannelLayer):
     async def aclose(self):
         # Not by the courier: it is ended with the rest.
         await sync_to_async(self.close, thread_sensitive=False)()
-
-
-def _raise_first(results):
-    if results[0] is not None:
-        raise results[0]

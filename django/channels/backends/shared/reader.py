@@ -215,17 +215,20 @@ class Reader:
         with _Place(bell, ThreadWaiter(bell.closings)) as place:
             waiter = place.waiter
             while waiter.closings == bell.closings:
-                hears = left != 0 and self._hears_all(selection)
-                if hears:
-                    place.pairs = self._take_here(selection, limit)
-                    if place.pairs:
-                        break
+                # Of this one, whoever listens asks the store.
+                heard = self._heard_inbox(selection) if left != 0 else None
+                if heard is not None:
+                    place.pairs = self._take_here(heard, limit)
+                elif waiter.counted:
+                    # There is something, if no other process has taken it.
+                    place.pairs = self.take(selection, limit, AHEAD, until)
+                if place.pairs:
+                    break
                 bell.enlist(waiter, selection.names)
-                if hears:
-                    # The store is asked by who listens.
-                    place.pairs = self._take_here(selection, limit)
+                if heard is not None:
+                    place.pairs = self._take_here(heard, limit)
                 else:
-                    place.pairs = self.take(selection, limit, True, until)
+                    place.pairs = self.take(selection, limit, AHEAD, until)
                 if place.pairs or left == 0 or waiter.closings != bell.closings:
                     break
                 left = None if until is None else max(until - time.monotonic(), 0)
@@ -255,30 +258,53 @@ class Reader:
                 await bell.asleep(waiter, left)
         return place.pairs
 
-    def _hears_all(self, selection):
-        """Return whether listening finds all that these channels have."""
+    def _claimed_inbox(self, selection):
+        """Return the one inbox that is asked for, if the store knows whose it is."""
         if len(selection.names) > 1 or not self._owner.is_alive:
-            return False
-        name = selection.names[0]
-        inbox = self._owner.find(name)
-        return inbox is not None and inbox.claimed and self._store.hears(name)
+            return None
+        inbox = self._owner.find(selection.names[0])
+        return inbox if inbox is not None and inbox.claimed else None
+
+    def _heard_inbox(self, selection):
+        """Return the one inbox that is asked for, if listening finds all it has."""
+        inbox = self._claimed_inbox(selection)
+        if inbox is not None and self._store.hears(inbox.name):
+            return inbox
+        return None
 
     def _take_at_once(self, selection, limit):
-        """Return what is here, or None where the store or another thread is asked."""
-        if not self._hears_all(selection):
+        """Return what is there, or None where a thread is to look."""
+        inbox = self._claimed_inbox(selection)
+        if inbox is None:
             return None
-        inbox = self._owner.inbox(selection.names[0])
-        if not inbox.has_messages():
+        hears = self._store.hears(inbox.name)
+        if hears and not inbox.has_messages():
             return []
         if not inbox.lock.acquire(blocking=False):
             return None
         try:
-            return inbox.take(limit)
+            pairs = inbox.take(limit)
+            if pairs or hears:
+                return pairs
+            return self._take_stored_at_once(inbox, limit)
         finally:
             inbox.lock.release()
 
-    def _take_here(self, selection, limit):
-        inbox = self._owner.inbox(selection.names[0])
+    def _take_stored_at_once(self, inbox, limit):
+        """See _take_at_once(). Another thread may be about to put something back."""
+        if self._owner.courier.is_busy:
+            return None
+        for _ in range(MOST_TAKES):
+            taken = self._store.take_at_once(inbox.name, limit)
+            if not taken:
+                return taken
+            for _, entry in taken:
+                self._apply(inbox, entry)
+            if pairs := inbox.take(limit):
+                return pairs
+        return None
+
+    def _take_here(self, inbox, limit):
         if not inbox.has_messages():
             return []
         with inbox.lock:

@@ -53,11 +53,17 @@ class Batch:
 
     def conclude(self, stored):
         """Note of how many messages were stored of each queue."""
-        for count, (queue, capacity, payloads) in zip(stored, self._queues.values()):
+        for count, queue in zip(stored, self._queues.values()):
+            name, _, payloads = queue
             if count == len(payloads):
                 continue
-            for index, channel in self._places[queue][count:]:
-                self.results[index] = ChannelFull(
-                    f"Channel {channel!r} is full: the capacity of {queue!r} is "
-                    f"{capacity} messages."
-                )
+            for index, channel in self._places[name][count:]:
+                self.results[index] = full_error(channel, *queue)
+
+
+def full_error(channel, queue, capacity, payloads):
+    """Return the error for a message to a channel whose queue has no room."""
+    return ChannelFull(
+        f"Channel {str.__str__(channel)!r} is full: the capacity of {queue!r} is "
+        f"{capacity} messages."
+    )

@@ -1,7 +1,8 @@
 """
 What a store does for the layer around it: the contract of LMDB, SQL and Redis.
 
-In: calls of layer.py and its parts, in any thread, never on an event loop.
+In: calls of layer.py and its parts, in any thread; on an event loop only those
+that wait for nothing: begin_append(), begin_send_group(), take_at_once(), hear().
 Out: the server, file or tables that all processes share.
 
 A store holds *queues*: a normal channel, a single-reader channel or an inbox
@@ -94,6 +95,15 @@ class Store:
         The caller has one thread at a time take from, or accept for, an inbox.
         """
         raise NotImplementedError
+
+    def take_at_once(self, inbox, limit):
+        """
+        Return what take() does with ``wait`` AHEAD, without waiting for anything.
+
+        None means that nothing was done, and that take() is to do it. This is for
+        inboxes that are claimed; what it returns are messages only.
+        """
+        return None
 
     def accept(self, inbox, offered):
         """

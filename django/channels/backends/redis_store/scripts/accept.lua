@@ -1,5 +1,5 @@
 -- Note what a reader was offered by listening and has accepted.
--- Uses: queues inboxes
+-- Uses: accept_one queues inboxes
 -- ARGV: reader, expiry in ms, and for each inbox: its name, the reader's cursor
 -- before, the number of entries, and for each of them: its id, how many of its
 -- messages are delivered, and how many expired.

@@ -1,5 +1,5 @@
 -- Append to queues; return how many messages of each were stored.
--- Uses: once queues
+-- Uses: append_one once queues
 -- ARGV: sender, number, expiry in ms, and for each queue: its name, its capacity,
 -- the number of messages, and a run of them (an inbox) or each of them.
 local before = done_before(ARGV[1], ARGV[2])

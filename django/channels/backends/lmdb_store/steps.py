@@ -1,0 +1,89 @@
+"""
+How the store carries out its steps: in transactions, and what follows them.
+
+In: functions of queues.py, groups.py and others, from store.py. Out: LMDB, and rings
+once a transaction is committed. Event loops have one carried out themselves if nobody
+else is in one; whatever else may take time is for a thread.
+"""
+
+from functools import partial
+
+from ..shared.flights import Landed
+from ..shared.store import Store
+from . import care, processes, queues
+from .environment import Busy
+from .transaction import Transaction
+
+
+class StepStore(Store):
+    """The part of LMDBStore that is about steps."""
+
+    def _start_steps(self):
+        # How many queues were made since the last sweep, and where the next begins.
+        self._made = 0
+        self._sweep_key = b"g"
+
+    def _run(self, function, *args, makes_room=False):
+        """Carry out a function of a step and its arguments; ring; return its result."""
+        environment = self._environment or self._open()
+        body = partial(self._carry_out, function, args)
+        result, step = environment.run(body, makes_room)
+        gone = self._ring(environment, step)
+        if gone or self._made >= care.SWEEP_EVERY:
+            self._clean_up(environment, gone)
+        return result
+
+    def _run_at_once(self, function, *args):
+        """Do as _run() does for a step that rings nobody; raise Busy, do not wait."""
+        environment, step, result = self._try(function, args)
+        self._ring(environment, step)
+        return result
+
+    def _begin(self, function, *args):
+        """Do as _run() does, but do not wait; return a Flight, None if others write."""
+        try:
+            environment, step, result = self._try(function, args)
+        except Busy:
+            return None
+        gone = self._ring(environment, step)
+        if gone or self._made >= care.SWEEP_EVERY:
+            return Landed(result, partial(self._clean_up, environment, gone))
+        return Landed(result)
+
+    def _try(self, function, args):
+        environment = self._environment
+        if environment is None:
+            raise Busy
+        body = partial(self._carry_out, function, args)
+        result, step = environment.run_at_once(body)
+        return environment, step, result
+
+    def _carry_out(self, function, args, txn):
+        """Return the result of a function of a step, and the step."""
+        step = Transaction(txn, self.clock())
+        result = function(step, *args)
+        step.finish()
+        return result, step
+
+    def _ring(self, environment, step):
+        """Ring whom a step is to ring; return {process: queues} of who is not there."""
+        self._made += step.made
+        gone = {}
+        for number, names in step.rings.items():
+            path = processes.bell_path(environment.directory, number)
+            if not environment.ringer.ring(path, names):
+                gone[number] = names
+        return gone
+
+    def _clean_up(self, environment, gone):
+        """Have others rung instead of who is gone; sweep if it is time."""
+        for number, names in gone.items():
+            self._bury(environment, number)
+            for name in names:
+                self._run(queues.pass_on, name, 0, makes_room=True)
+        if self._made >= care.SWEEP_EVERY:
+            self._made = 0
+            self._sweep()
+
+    def _sweep(self):
+        self._sweep_key = self._run(care.sweep, self._sweep_key, makes_room=True)
