@@ -13,7 +13,7 @@ from django.channels.exceptions import LayerUnavailable
 
 from ..counters import add_up
 from ..shared.store import AHEAD
-from . import care, groups, place, processes, queues
+from . import groups, place, processes, queues
 from .bells import Bell
 from .environment import Busy, share
 from .steps import StepStore
