@@ -8,9 +8,12 @@ does, waits for its end.
 
 import os
 import signal
+import threading
 
 # {number: handler}
 _handlers = {}
+# The signals that a thread had held back before it forked.
+_forking = threading.local()
 
 
 def set_own_handler(number, handler):
@@ -23,6 +26,15 @@ def set_own_handler(number, handler):
     return signal.signal(number, handler)
 
 
+def _hold_back():
+    """Have signals wait: one that comes to a child at once is not for this process."""
+    _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _handlers)
+
+
+def _let_come():
+    signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
+
+
 def _forget_in_child():
     for number, handler in _handlers.items():
         if signal.getsignal(number) == handler:
@@ -32,7 +44,10 @@ def _forget_in_child():
             # The other end is the parent's.
             signal.set_wakeup_fd(-1)
     _handlers.clear()
+    _let_come()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_in_child)
+    os.register_at_fork(
+        before=_hold_back, after_in_parent=_let_come, after_in_child=_forget_in_child
+    )
