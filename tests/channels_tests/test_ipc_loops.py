@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from unittest import mock
 
 from django.channels.backends.ipc import IPCChannelLayer
+from django.channels.backends.lmdb_store import store
 from django.channels.backends.lmdb_store.environment import GATE_FILE
+from django.channels.exceptions import LayerUnavailable
 from django.test import SimpleTestCase
 
 from .ipc import IPCTests
 from .loop_listening import LoopLayers, LoopListeningTests
-from .utils import TIMEOUT
+from .utils import TIMEOUT, patch_for
 
 
 class IPCLayers(IPCTests):
@@ -112,9 +114,53 @@ class WritingTests(LoopLayers, IPCLayers, SimpleTestCase):
         pair = await self.layer.areceive(["normal"], True, TIMEOUT)
         self.assertEqual(pair, ("normal", {"n": 2}))
 
+    def test_many_messages_are_for_a_thread(self):
+        patch_for(self, store, "AT_ONCE_MESSAGES", 2)
+
+        async def main():
+            await self.claim()
+            for name in "abc":
+                await self.layer.agroup_add("many", name)
+            courier = self.layer._courier
+            for some in (
+                self.layer.asend_batch([(self.name, {"n": n}) for n in range(3)]),
+                self.layer.areceive(["in!"], True, TIMEOUT),
+                self.layer.asend_group("many", {"n": 4}),
+                self.layer.asend("a", {"text": "x" * store.AT_ONCE_BYTES}),
+            ):
+                with mock.patch.object(courier, "_submit", wraps=courier._submit) as s:
+                    await some
+                s.assert_called()
+
+        asyncio.run(main())
+        self.assertEqual(len(self.layer.receive_batch(["in!"], 9)), 2)
+        self.assertEqual(len(self.layer.receive_batch(["a", "b", "c"], 9)), 4)
+
+    def test_a_loop_receives_from_a_full_file(self):
+        path = os.path.join(self.path, "small")
+        layer = self.layer = IPCChannelLayer(path, size=2**20, capacity=10_000)
+        self.addCleanup(layer.close)
+
+        async def main():
+            await self.claim()
+            sent = received = 0
+            for size in (40_000, 20_000, 10_000, 5000, 1000, 1):
+                with self.assertRaisesMessage(LayerUnavailable, "is full"):
+                    while True:
+                        await layer.asend(self.name, {"text": "x" * size})
+                        sent += 1
+            with mock.patch.object(layer._courier, "_submit") as submit:
+                while await layer.areceive(["in!"], True, TIMEOUT):
+                    received += 1
+                    if received == sent:
+                        break
+            submit.assert_not_called()
+
+        asyncio.run(main())
+
     def test_who_is_gone_is_buried_in_a_thread(self):
-        store = self.layer._store
-        clean_up, threads = store._clean_up, []
+        own_store = self.layer._store
+        clean_up, threads = own_store._clean_up, []
 
         def note(*args):
             threads.append(threading.current_thread())
@@ -124,9 +170,9 @@ class WritingTests(LoopLayers, IPCLayers, SimpleTestCase):
             await self.claim()
             # Its place in the line stays.
             self.assertEqual(await self.other.areceive(["a"], True, 0.01), (None, None))
-            ringer = store._environment.ringer
+            ringer = own_store._environment.ringer
             with mock.patch.object(ringer, "ring", return_value=False):
-                with mock.patch.object(store, "_clean_up", note):
+                with mock.patch.object(own_store, "_clean_up", note):
                     await self.layer.asend("a", {"n": 1})
             self.assertNotEqual(threads, [])
             self.assertNotIn(threading.current_thread(), threads)

@@ -21,6 +21,7 @@ from django.channels.exceptions import LayerUnavailable
 
 from . import files, place
 from .bells import Ringer
+from .transaction import Busy
 
 # By how much of its size the map grows, for once, to take from what is full.
 RESERVE_PARTS = 8
@@ -40,10 +41,6 @@ _ONCE = ((),)
 # The file that is locked while there is a transaction.
 GATE_FILE = "gate"
 GATE_FLAGS = os.O_RDWR | os.O_CREAT
-
-
-class Busy(Exception):
-    """Raised where a transaction would have to wait for another one."""
 
 
 class Interrupted(Exception):
@@ -98,16 +95,14 @@ class Environment:
             if not self._users and not self._txns:
                 self._close()
 
-    def run_at_once(self, body):
-        """
-        Return what run() does, but raise Busy instead of waiting for others.
-        """
+    def run_at_once(self, body, makes_room=False):
+        """Return what run() does, but raise Busy instead of waiting for others."""
         if not self._lock.acquire(blocking=False):
             raise Busy
         try:
             if self._env is None or self._txns:
                 raise Busy
-            return self.run(body, flags=fcntl.LOCK_NB)
+            return self.run(body, makes_room, fcntl.LOCK_NB)
         finally:
             self._lock.release()
 

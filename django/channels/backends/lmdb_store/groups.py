@@ -5,10 +5,13 @@ In: store.py. A registration is one record for each group and channel, be it an
 inbox or a plain channel; an inbox without an owner has not been claimed yet.
 """
 
+from itertools import islice
+
 from ..shared.store import UNCLAIMED_SECONDS
 from . import records
 from .queues import append, clear, walk
 from .records import FOREVER, NUMBER, REGISTRATION
+from .transaction import Busy
 
 
 def register(step, group, inbox, capacity, control):
@@ -84,6 +87,14 @@ def send_group(step, group, payload, expiry):
             queue.missed += value is None
             missed = 1 if value is None else NUMBER.unpack(value)[0] + 1
             step.puts.append((key, NUMBER.pack(missed)))
+
+
+def send_to_few(step, group, payload, expiry, most):
+    """Do as send_group() does, or raise Busy if more than ``most`` are registered."""
+    registered = islice(step.scan(records.registration_key(group)), most + 1)
+    if sum(1 for _ in registered) > most:
+        raise Busy
+    send_group(step, group, payload, expiry)
 
 
 def _members(step, group):

@@ -9,6 +9,7 @@ from itertools import islice
 from ..shared.store import Entry
 from . import records
 from .records import COUNTERS, FOREVER, NUMBER
+from .transaction import Busy
 
 # The names that layers have for counters.
 _COUNTER_NAMES = {
@@ -66,15 +67,15 @@ def take(step, names, limit, waiter, process, ahead=False):
     return taken, waits
 
 
-def take_plain(step, name, limit, waiter):
+def take_few(step, name, limit, waiter, most):
     """
-    Do as take() does with one inbox, if there is nothing in it but messages.
+    Do as take() does with one inbox, if it has up to ``most`` messages and no more.
 
-    Otherwise return (None, False). Afterwards ``waiter`` waits if it is empty.
+    Otherwise raise Busy. Afterwards ``waiter`` waits if it is empty.
     """
     queue = step.queue(name)
-    if queue.missed or queue.entries != queue.messages:
-        return None, False
+    if queue.missed or queue.entries != queue.messages or queue.messages > most:
+        raise Busy
     taken = []
     if queue.entries:
         _take(step, queue, limit, taken)

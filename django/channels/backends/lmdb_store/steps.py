@@ -11,8 +11,7 @@ from functools import partial
 from ..shared.flights import Landed
 from ..shared.store import Store
 from . import care, processes, queues
-from .environment import Busy
-from .transaction import Transaction
+from .transaction import Busy, Transaction
 
 
 class StepStore(Store):
@@ -34,8 +33,12 @@ class StepStore(Store):
         return result
 
     def _run_at_once(self, function, *args):
-        """Do as _run() does for a step that rings nobody; raise Busy, do not wait."""
-        environment, step, result = self._try(function, args)
+        """
+        Do as _run() does for a step that makes room and rings nobody.
+
+        Raise Busy instead of waiting for others.
+        """
+        environment, step, result = self._try(function, args, makes_room=True)
         self._ring(environment, step)
         return result
 
@@ -50,12 +53,12 @@ class StepStore(Store):
             return Landed(result, partial(self._clean_up, environment, gone))
         return Landed(result)
 
-    def _try(self, function, args):
+    def _try(self, function, args, makes_room=False):
         environment = self._environment
         if environment is None:
             raise Busy
         body = partial(self._carry_out, function, args)
-        result, step = environment.run_at_once(body)
+        result, step = environment.run_at_once(body, makes_room)
         return environment, step, result
 
     def _carry_out(self, function, args, txn):

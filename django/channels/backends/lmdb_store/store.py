@@ -15,9 +15,9 @@ from ..counters import add_up
 from ..shared.store import AHEAD
 from . import groups, place, processes, queues
 from .bells import Bell
-from .environment import Busy, share
+from .environment import share
 from .steps import StepStore
-from .transaction import Transaction
+from .transaction import Busy, Transaction
 
 # The keys of statistics(), and the counters that are summed up for them.
 _SUMS = {
@@ -27,6 +27,9 @@ _SUMS = {
     "expired_count": "expired",
     "channel_full_count": "refused",
 }
+# What an event loop does itself: so many messages, and bytes, at the most.
+AT_ONCE_MESSAGES = 64
+AT_ONCE_BYTES = 65536
 # A clock that nobody sets and that all processes share, since the boot.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -64,6 +67,9 @@ class LMDBStore(StepStore):
         return self._run(queues.append, batches, self.expiry)
 
     def begin_append(self, batches):
+        payloads = [payload for _, _, part in batches for payload in part]
+        if len(payloads) > AT_ONCE_MESSAGES or sum(map(len, payloads)) > AT_ONCE_BYTES:
+            return None
         return self._begin(queues.append, batches, self.expiry)
 
     def take_at_once(self, inbox, limit):
@@ -74,7 +80,7 @@ class LMDBStore(StepStore):
         waits = False
         try:
             taken, waits = self._run_at_once(
-                queues.take_plain, inbox, limit, life.number
+                queues.take_few, inbox, limit, life.number, AT_ONCE_MESSAGES
             )
             return taken
         except Busy:
@@ -144,7 +150,8 @@ class LMDBStore(StepStore):
         self._run(groups.remove, group, channel, makes_room=True)
 
     def begin_send_group(self, group, payload):
-        return self._begin(groups.send_group, group, payload, self.expiry)
+        most = min(AT_ONCE_MESSAGES, AT_ONCE_BYTES // len(payload))
+        return self._begin(groups.send_to_few, group, payload, self.expiry, most)
 
     def send_group(self, group, payload):
         self._run(groups.send_group, group, payload, self.expiry)

@@ -9,6 +9,10 @@ from . import records
 from .records import COUNTERS, FOREVER, HEADER, SEQUENCE, Queue
 
 
+class Busy(Exception):
+    """Raised where an event loop would have to wait for others, or to work for long."""
+
+
 class Transaction:
     """A step at a time ``now``; finish() writes what it changed."""
 
