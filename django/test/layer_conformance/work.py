@@ -6,6 +6,7 @@ reading is END.
 """
 
 import asyncio
+import os
 import threading
 
 # No wait is longer, in seconds; only that of a failing test gets there.
@@ -17,11 +18,13 @@ END = {"end": True}
 def use(layer):
     """Use all there is, and return what came, all of it as it was sent."""
     layer.send("child", {"n": 1})
-    name = layer.new_channel("child!")
+    # An inbox is one process's: the parent may read one of this name.
+    inbox = f"child.{os.getpid()}!"
+    name = layer.new_channel(inbox)
     received = [layer.receive(["child"], **WAIT)[1]]
     thread = threading.Thread(target=layer.send, args=(name, {"n": 2}))
     thread.start()
-    received.append(layer.receive(["child!"], **WAIT)[1])
+    received.append(layer.receive([inbox], **WAIT)[1])
     thread.join()
 
     async def main():
