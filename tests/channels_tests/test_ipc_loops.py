@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from unittest import mock
 
 from django.channels.backends.ipc import IPCChannelLayer
-from django.channels.backends.lmdb_store import store
+from django.channels.backends.lmdb_store import steps
 from django.channels.backends.lmdb_store.environment import GATE_FILE
 from django.channels.exceptions import LayerUnavailable
 from django.test import SimpleTestCase
@@ -115,7 +115,7 @@ class WritingTests(LoopLayers, IPCLayers, SimpleTestCase):
         self.assertEqual(pair, ("normal", {"n": 2}))
 
     def test_many_messages_are_for_a_thread(self):
-        patch_for(self, store, "AT_ONCE_MESSAGES", 2)
+        patch_for(self, steps, "AT_ONCE_MESSAGES", 2)
 
         async def main():
             await self.claim()
@@ -126,7 +126,7 @@ class WritingTests(LoopLayers, IPCLayers, SimpleTestCase):
                 self.layer.asend_batch([(self.name, {"n": n}) for n in range(3)]),
                 self.layer.areceive(["in!"], True, TIMEOUT),
                 self.layer.asend_group("many", {"n": 4}),
-                self.layer.asend("a", {"text": "x" * store.AT_ONCE_BYTES}),
+                self.layer.asend("a", {"text": "x" * steps.AT_ONCE_BYTES}),
             ):
                 with mock.patch.object(courier, "_submit", wraps=courier._submit) as s:
                     await some

@@ -1,11 +1,12 @@
 """
 The bell of a process: a datagram socket with a name that others can find.
 
-In: rings of this and other processes, each the names of queues. Out: to listen()
-of the store. A ring that does not fit is not needed: whoever has as many to read
-looks at everything that it waits for.
+In: rings of this and other processes, each the names of queues, and messages that
+are handed over, see handing.py. Out: to listen() of the store. A ring that does not
+fit is not needed: whoever has as many to read looks at everything that it waits for.
 """
 
+import contextlib
 import math
 import os
 import select
@@ -17,8 +18,10 @@ from django.channels.exceptions import LayerUnavailable
 
 from ..shared.spinning import Spinner
 from . import place
+from .handing import MARK
 
-# The largest ring, in bytes. What does not fit goes into another one.
+# The largest ring, in bytes. What does not fit goes into another one. A message that
+# is handed over has less, with all that is around it.
 MAX_RING = 8192
 # How many rings Linux holds for a socket, and where it says so.
 BACKLOG = 10
@@ -64,6 +67,14 @@ class Ringer:
                 pass
         return True
 
+    def hand(self, path, data):
+        """Hand a process a message; return whether it has it."""
+        try:
+            self._socket.sendto(data, self.address(path))
+        except OSError:
+            return False
+        return True
+
     def close(self):
         """Close what this holds."""
         self._socket.close()
@@ -75,12 +86,16 @@ class Ringer:
 class Bell:
     """The bell of this process."""
 
-    def __init__(self, ringer, path):
+    def __init__(self, ringer, path, handed):
+        self._ringer = ringer
         self._path = path
+        self._handed = handed
         self._backlog = _read_backlog()
         # One thread at a time listens, or closes.
         self._listening = threading.Lock()
         self._closed = False
+        # Did fetch() read so much that rings may be missing?
+        self._is_missing = False
         # What interrupts goes in at one end, and what listens waits at the other.
         self._awaken, self._asleep = socket.socketpair()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -106,23 +121,56 @@ class Bell:
     def listen(self, timeout):
         """
         Wait to be rung; return the names of queues, and whether some may be missing.
+
+        Before these come the inboxes for which something was handed over.
         """
-        names = []
-        rings = 0
         with self._listening:
             if self._closed:
-                return names, False
+                return [], [], False
             ready = self._wait(timeout)
-            try:
-                if len(ready) == 2 or ready and ready[0][0] != self._socket.fileno():
+            if len(ready) == 2 or ready and ready[0][0] != self._socket.fileno():
+                with contextlib.suppress(BlockingIOError):
                     self._asleep.recv(MAX_RING)
-                while rings <= self._backlog:
-                    data = self._socket.recv(MAX_RING)
-                    rings += 1
-                    names += data.decode("ascii").split("\n")
-            except BlockingIOError:
-                pass
-        return names, rings >= self._backlog
+            with self._handed.lock:
+                rings, is_missing = self._read(False)
+                is_missing |= self._is_missing
+                self._is_missing = False
+                offered = self._handed.names()
+        names = [name for ring in rings for name in ring.decode("ascii").split("\n")]
+        return offered, names, is_missing
+
+    def fetch(self):
+        """Read what was handed over by now; leave the rings to listen()."""
+        with self._handed.lock:
+            if self._closed:
+                return
+            rings, is_missing = self._read(True)
+            self._is_missing |= is_missing
+            if is_missing or self._handed.names():
+                self.interrupt()
+        for ring in rings:
+            self._ringer.ring(self._path, [ring.decode("ascii")])
+
+    def _read(self, reads_all):
+        """
+        Return the rings that are there, and whether some may be missing.
+
+        Unless it is to read all, it stops at a message that was handed over.
+        """
+        rings, count = [], 0
+        try:
+            while count <= self._backlog:
+                data = self._socket.recv(MAX_RING)
+                count += 1
+                if not data.startswith(MARK):
+                    rings.append(data)
+                    continue
+                self._handed.add(data)
+                if not reads_all:
+                    break
+        except BlockingIOError:
+            pass
+        return rings, count >= self._backlog
 
     def _wait(self, seconds):
         """Return the pairs of descriptor and event that poll() returns."""
@@ -143,8 +191,10 @@ class Bell:
         """Close the bell. It is not rung any more."""
         self._closed = True
         self.interrupt()
-        with self._listening:
+        with self._listening, self._handed.lock:
             place.unlink(self._path)
+            # What was handed over until then is not lost.
+            self._read(True)
             self.let_go()
 
     def let_go(self):

@@ -21,6 +21,7 @@ from django.channels.exceptions import LayerUnavailable
 
 from . import files, place
 from .bells import Ringer
+from .handing import Expectations
 from .transaction import Busy
 
 # By how much of its size the map grows, for once, to take from what is full.
@@ -66,10 +67,11 @@ class Environment:
         self.size = size
         # What tells one file from another that replaced it; None while closed.
         self.identity = None
-        # The directory of the file, and of all that belongs to it, and what rings
-        # the processes that have their bells there.
+        # The directory of the file, and of all that belongs to it, what rings the
+        # processes that have their bells there, and what says who of them waits.
         self.directory = None
         self.ringer = None
+        self.expectations = None
         # Reentrant: a signal handler or a finalizer may use a layer, too.
         self._lock = threading.RLock()
         self._users = set()
@@ -233,6 +235,7 @@ class Environment:
         try:
             self._gate = os.open(gate, GATE_FLAGS, 0o600)
             self.ringer = Ringer(self.directory)
+            self.expectations = Expectations(self.directory)
         except BaseException:
             env.close()
             self._close_gate()
@@ -247,6 +250,7 @@ class Environment:
         identity, self.identity = self.identity, None
         if env is not None:
             self._begin = None
+            self.expectations = None
             self.ringer.close()
             env.close()
             self._close_gate()

@@ -33,12 +33,20 @@ def append(step, batches, expiry):
         if len(payloads) > room:
             refused = len(payloads) - room
             payloads = payloads[:room]
-        if payloads:
+        if payloads and not step.hand_over(queue, payloads, deadline):
             step.add(queue, payloads, deadline)
             step.wake(queue, len(payloads))
         queue.count_sent(step.now, len(payloads), refused)
         stored.append(len(payloads))
     return stored
+
+
+def append_anyway(step, name, deadline, payload):
+    """Append a message that was handed over to a process that is not there."""
+    queue = step.queue(name)
+    queue.delivered -= 1
+    step.add(queue, [payload], deadline)
+    step.wake(queue, 1)
 
 
 def take(step, names, limit, waiter, process, ahead=False):

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from django.channels.exceptions import LayerUnavailable
 
 from ..counters import add_up
-from ..shared.store import AHEAD
-from . import groups, place, processes, queues
+from . import groups, place, processes, queues, steps
 from .bells import Bell
 from .environment import share
-from .steps import StepStore
-from .transaction import Busy, Transaction
+from .handing import Handed
+from .receiving import ReceiveCalls
+from .transaction import Transaction
 
 # The keys of statistics(), and the counters that are summed up for them.
 _SUMS = {
@@ -27,14 +27,11 @@ _SUMS = {
     "expired_count": "expired",
     "channel_full_count": "refused",
 }
-# What an event loop does itself: so many messages, and bytes, at the most.
-AT_ONCE_MESSAGES = 64
-AT_ONCE_BYTES = 65536
 # A clock that nobody sets and that all processes share, since the boot.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
-class LMDBStore(StepStore):
+class LMDBStore(ReceiveCalls):
     """A process among those that share the store in one directory."""
 
     def __init__(self, path, size, expiry):
@@ -44,6 +41,7 @@ class LMDBStore(StepStore):
         self._lock = threading.RLock()
         # Queues that this process is registered to be rung for, and maybe more.
         self._waiting = set()
+        self._handed = Handed()
         self._start_steps()
         self._life = None
         self._forget_place()
@@ -68,54 +66,12 @@ class LMDBStore(StepStore):
 
     def begin_append(self, batches):
         payloads = [payload for _, _, part in batches for payload in part]
-        if len(payloads) > AT_ONCE_MESSAGES or sum(map(len, payloads)) > AT_ONCE_BYTES:
+        if (
+            len(payloads) > steps.AT_ONCE_MESSAGES
+            or sum(map(len, payloads)) > steps.AT_ONCE_BYTES
+        ):
             return None
         return self._begin(queues.append, batches, self.expiry)
-
-    def take_at_once(self, inbox, limit):
-        life = self._life
-        if life is None or self._bell is None:
-            return None
-        self._waiting.add(inbox)
-        waits = False
-        try:
-            taken, waits = self._run_at_once(
-                queues.take_few, inbox, limit, life.number, AT_ONCE_MESSAGES
-            )
-            return taken
-        except Busy:
-            return None
-        finally:
-            if not waits:
-                self._waiting.discard(inbox)
-
-    def take(self, names, limit, wait=False):
-        waiter = self._join() if wait else 0
-        number = self._number()
-        waits = False
-        if wait:
-            # Before it is so: who listens takes it back as the ring comes.
-            self._waiting.update(names)
-        try:
-            taken, waits = self._run(
-                queues.take,
-                names,
-                limit,
-                waiter,
-                number,
-                wait == AHEAD,
-                makes_room=True,
-            )
-        finally:
-            if wait and not waits:
-                self._waiting.difference_update(names)
-        return taken
-
-    def hears(self, inbox):
-        return inbox in self._waiting
-
-    def accept(self, inbox, offered):
-        return []
 
     def give_back(self, entries):
         self._run(queues.give_back, entries, self.expiry, makes_room=True)
@@ -150,7 +106,7 @@ class LMDBStore(StepStore):
         self._run(groups.remove, group, channel, makes_room=True)
 
     def begin_send_group(self, group, payload):
-        most = min(AT_ONCE_MESSAGES, AT_ONCE_BYTES // len(payload))
+        most = min(steps.AT_ONCE_MESSAGES, steps.AT_ONCE_BYTES // len(payload))
         return self._begin(groups.send_to_few, group, payload, self.expiry, most)
 
     def send_group(self, group, payload):
@@ -166,43 +122,6 @@ class LMDBStore(StepStore):
             self._join_again(number)
         self._look_after_others()
         return kept
-
-    def listen(self, timeout, inboxes=()):
-        self._join()
-        bell = self._bell
-        if bell is None:
-            return []
-        names, more = bell.listen(timeout)
-        self._waiting.difference_update(names)
-        if more and self._waiting:
-            names += self.look(list(self._waiting))
-        return [(name, None) for name in dict.fromkeys(names)]
-
-    def ear(self, inboxes):
-        bell = self._bell
-        return None if bell is None else bell.ear()
-
-    def hear(self):
-        bell = self._bell
-        if bell is None:
-            return []
-        names, more = bell.listen(0)
-        self._waiting.difference_update(names)
-        if more:
-            # Whoever waits looks: which of them has something takes a transaction.
-            names += self._waiting
-        return [(name, None) for name in dict.fromkeys(names)]
-
-    def interrupt(self):
-        self._join()
-        if bell := self._bell:
-            bell.interrupt()
-
-    def look(self, names):
-        return self._run(queues.look, names, makes_room=True)
-
-    def pass_on(self, queue):
-        self._run(queues.pass_on, queue, self._number(), makes_room=True)
 
     # Care.
 
@@ -251,6 +170,7 @@ class LMDBStore(StepStore):
         self._life = None
         self._lock = threading.RLock()
         self._waiting = set()
+        self._handed = Handed()
         for kept in (bell, life):
             if kept is not None:
                 kept.let_go()
@@ -290,7 +210,7 @@ class LMDBStore(StepStore):
                         self._life = processes.Life(environment.directory)
                     number = self._life.number
                     path = processes.bell_path(environment.directory, number)
-                    bell = Bell(environment.ringer, path)
+                    bell = Bell(environment.ringer, path, self._handed)
                 if new:
                     # Otherwise it is there, unless data was lost: renew() tells.
                     self._run(processes.enter, number)

@@ -6,6 +6,7 @@ of LMDB gives other threads the chance to keep the lock of all processes waiting
 """
 
 from . import records
+from .handing import LARGEST
 from .records import COUNTERS, FOREVER, HEADER, SEQUENCE, Queue
 
 
@@ -16,9 +17,12 @@ class Busy(Exception):
 class Transaction:
     """A step at a time ``now``; finish() writes what it changed."""
 
-    __slots__ = ("get", "delete", "now", "puts", "rings", "made", "_cursor", "_queues")
+    __slots__ = (
+        *("get", "delete", "now", "puts", "rings", "handed", "made"),
+        *("_cursor", "_queues", "_expectations"),
+    )
 
-    def __init__(self, txn, now):
+    def __init__(self, txn, now, expectations=None):
         self.get = txn.get
         self.delete = txn.delete
         self.now = now
@@ -26,10 +30,13 @@ class Transaction:
         self.puts = []
         # {process: the queues for which to ring it}
         self.rings = {}
+        # What to hand over: (process, inbox, deadline, payload).
+        self.handed = []
         # How many queues are new.
         self.made = 0
         self._cursor = txn.cursor()
         self._queues = {}
+        self._expectations = expectations
 
     def find(self, name):
         """Return a queue without its expired messages, or None."""
@@ -170,6 +177,22 @@ class Transaction:
         queue.expired += len(expired)
         # Looking is no use: the time of the last one stays.
         queue.changed = True
+
+    def hand_over(self, queue, payloads, deadline):
+        """Return whether a receive waits for what is to be sent, and is to have it."""
+        if (
+            not queue.is_inbox
+            or queue.entries
+            or queue.missed
+            or len(queue.waiters) != 1
+            or len(payloads) != 1
+            or len(payloads[0]) > LARGEST
+            or not self._expectations.serve(queue.waiters[0], queue.name)
+        ):
+            return False
+        self.handed.append((queue.waiters[0], queue.name, deadline, payloads[0]))
+        queue.delivered += 1
+        return True
 
     # Waiting processes.
 

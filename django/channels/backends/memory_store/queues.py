@@ -5,7 +5,6 @@ Nothing here locks: the layer calls it with its lock held.
 """
 
 from collections import OrderedDict, deque
-from itertools import islice
 
 from ..values import duplicate, is_flat
 
@@ -191,12 +190,13 @@ class ChannelQueue:
         pairs = []
         if self.stale:
             return pairs
-        for deadline, channel, message in islice(self.entries, limit):
+        entries = self.entries
+        while entries and len(pairs) < limit:
+            deadline, channel, message = entries[0]
             if channel is None or deadline <= now:
                 break
+            entries.popleft()
             pairs.append((channel, message))
-        for _ in pairs:
-            self.entries.popleft()
         self.delivered += len(pairs)
         return pairs
 

@@ -105,6 +105,8 @@ def _read_header(header):
     return b"", 0, 0, 0
 
 
+# One that was read is asked for again, as what the next ones come after.
+@lru_cache(maxsize=256)
 def key_of(entry_id):
     """Return an id of an entry as a tuple that compares."""
     ms, _, serial = entry_id.partition(b"-")

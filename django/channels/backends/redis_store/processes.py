@@ -9,10 +9,12 @@ import threading
 import time
 import weakref
 from collections import deque
+from functools import partial
 
 from django.channels.exceptions import LayerUnavailable
 from django.channels.names import new_name
 
+from ..shared.spinning import Spinner
 from ..shared.store import Store
 from .listener import Listener
 from .wire import Watch, WireError
@@ -107,6 +109,7 @@ class ProcessCalls(Store):
         self._cares = {}
         self._whistle = _Whistle()
         self._poll = Watch()
+        self._spinner = Spinner()
 
     def _watch(self, shard, is_listener=False):
         """Listen to a shard from now on; return what does it."""
@@ -218,8 +221,9 @@ class ProcessCalls(Store):
             # The time counts from when the servers know of it.
             until = until or time.monotonic() + timeout
             if not rings:
-                self._wait(listeners, until - time.monotonic())
-                rings = self._on_each(listeners, self._receive, parts)
+                look = partial(self._on_each, listeners, self._receive, parts)
+                sleep = partial(self._wait, listeners, until, look)
+                rings = self._spinner.wait(look, sleep)
             if rings or time.monotonic() >= until:
                 return rings
         return []
@@ -253,12 +257,13 @@ class ProcessCalls(Store):
             self._doubtful.update(names)
         return offers
 
-    def _wait(self, listeners, seconds):
-        """Return when a listener may have something, or the whistle was blown."""
+    def _wait(self, listeners, until, look):
+        """Look when a listener may have something, or the whistle was blown."""
         files = []
+        seconds = until - time.monotonic()
         for listener in listeners:
             if listener.has_reply:
-                return
+                return look()
             if listener.is_reading:
                 files.append(listener)
                 seconds = min(seconds, listener.patience)
@@ -268,6 +273,7 @@ class ProcessCalls(Store):
                 # The keeper's next renewal makes a new bell.
                 seconds = min(seconds, REST_SECONDS)
         self._poll.wait([self._whistle, *files], seconds)
+        return look()
 
     def interrupt(self):
         self._whistle.blow()

@@ -11,14 +11,12 @@ import os
 import secrets
 import select
 import ssl
-from functools import partial
 
 try:
     import hiredis
 except ImportError:
     hiredis = None
 
-from ..shared.spinning import Spinner
 from .replies import ErrorReply, ReplyReader, pack
 
 # How much is read from a socket at a time, in bytes.
@@ -185,8 +183,7 @@ class Watch:
 
     def __init__(self):
         self._numbers = None
-        self._poll = self._look = None
-        self._spinner = Spinner()
+        self._poll = None
 
     def wait(self, files, seconds):
         """Return whether one of the files can be read, after ``seconds``."""
@@ -196,8 +193,4 @@ class Watch:
             self._poll = select.poll()
             for number in numbers:
                 self._poll.register(number, select.POLLIN)
-            self._look = partial(self._poll.poll, 0)
-        if seconds <= 0:
-            return bool(self._look())
-        sleep = partial(self._poll.poll, seconds * 1000)
-        return bool(self._spinner.wait(self._look, sleep))
+        return bool(self._poll.poll(max(seconds, 0) * 1000))

@@ -151,6 +151,7 @@ class Bell(LoopListening):
         wait for when its own message comes.
         """
         until = None if seconds is None else time.monotonic() + seconds
+        end_wait = self._store.begin_wait(waiter.queues)
         try:
             while not waiter.counted:
                 left = None if until is None else until - time.monotonic()
@@ -161,6 +162,8 @@ class Bell(LoopListening):
                 else:
                     waiter.wait(left)
         finally:
+            if end_wait is not None:
+                end_wait()
             self._end_lead(waiter)
 
     def _lead(self, waiter, until):

@@ -67,11 +67,21 @@ class LoopListening:
             if not waiter.counted:
                 self._rely_locked(waiter)
 
+        def look():
+            if not waiter.counted:
+                self._hear_now(waiter.loop)
+            return waiter.counted
+
         async def sleep():
             await waiter.wait(seconds)
             return waiter.counted
 
-        await self._spinner.await_(lambda: waiter.counted, sleep)
+        end_wait = self._store.begin_wait(waiter.queues)
+        try:
+            await self._spinner.await_(look, sleep)
+        finally:
+            if end_wait is not None:
+                end_wait()
 
     def _rely_locked(self, waiter):
         leader = self._leader
@@ -135,6 +145,12 @@ class LoopListening:
             ear.loop.is_running() and self._store.ear(self._heard) is not None
         ):
             self._depose_locked()
+
+    def _hear_now(self, loop):
+        """Dispatch what there is to hear, on that loop, if it is the one to listen."""
+        ear = self._leader
+        if isinstance(ear, Ear) and ear.loop is loop and not ear.is_busy:
+            self._hear(ear)
 
     def _hear(self, ear):
         """Dispatch what there is to hear, on a loop."""

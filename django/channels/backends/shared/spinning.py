@@ -15,6 +15,8 @@ import time
 SPIN_SECONDS = 0.0001
 # The next wait spins if this one took no longer, in seconds.
 QUICK_SECONDS = 0.0004
+# After how many looks a loop does what else there is to do.
+LOOKS = 4
 
 # Lets other processes and threads run. Where that is not possible, nothing spins.
 _give_way = getattr(os, "sched_yield", None)
@@ -49,9 +51,12 @@ class Spinner:
             until = begun + SPIN_SECONDS
             self._is_spinning = True
             try:
+                looks = 1
                 while not (found := look()) and time.perf_counter() < until:
                     _give_way()
-                    await asyncio.sleep(0)
+                    if looks % LOOKS == 0:
+                        await asyncio.sleep(0)
+                    looks += 1
             finally:
                 self._is_spinning = False
         found = found or await sleep()

@@ -241,6 +241,16 @@ class Store:
         """
         raise NotImplementedError
 
+    def begin_wait(self, names):
+        """
+        Say that a receive waits for queues, and that somebody listens or is about to.
+
+        Return a function that says that it does so no more, or None. Until then a
+        store may have listen() offer what is sent to one of them at once, which never
+        is in a queue, as long as it is no more than that receive takes.
+        """
+        return None
+
     def interrupt(self):
         """End the running listen(), or else the next one."""
         raise NotImplementedError
