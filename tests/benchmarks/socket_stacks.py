@@ -4,7 +4,7 @@ What serves sockets in the benchmarks of the bus, and the loads that it gets.
 A stack without workers is a peer's, or bare; it serves its sockets itself.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .bus_stacks import UVICORN, Stack
@@ -25,6 +25,8 @@ class SocketStack(Stack):
     """A server of sockets; ``serves`` is its application if it has no workers."""
 
     load: str = "echo"
+    # What else the load is told.
+    load_options: dict = field(default_factory=dict)
     serves: str = CHANNELS
 
     @property
@@ -46,6 +48,7 @@ class SocketStack(Stack):
         """Return the function that measures a turn."""
         server, workers = self.serve(place)
         options = {"sockets": self.connections, "path": self.path}
+        options |= self.load_options
         loader = Loader(self.side.environment, server, self.load, options)
         pids = {server.pid, *(worker.pid for worker in workers)}
         return Turns(place.enter(loader), pids).measure

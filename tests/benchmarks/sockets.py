@@ -24,6 +24,8 @@ LIMIT = "bare uvicorn"
 HISTORIC_ECHOES = 735
 # How much the memory of server and worker may grow while they broadcast.
 GROWTH_MEGABYTES = 16
+# How many broadcasts are under way: one would have servers wait for the load.
+UNDER_WAY = 4
 
 
 def comparisons(sides):
@@ -69,9 +71,16 @@ def one_echo(sides):
 
 def broadcast(sides):
     return BusComparison(
-        "sockets, broadcast: 1,000 sockets in a group, one message under way",
+        "sockets, broadcast: 1,000 sockets in a group, "
+        f"{UNDER_WAY} messages under way",
         "deliveries/s",
-        stacks(sides, "/group/", load="broadcast", connections=1000),
+        stacks(
+            sides,
+            "/group/",
+            load="broadcast",
+            connections=1000,
+            load_options={"under_way": UNDER_WAY},
+        ),
         [
             *(Target("at least", 10, OURS, peer) for peer in (SYNC, ASYNC)),
             Target(

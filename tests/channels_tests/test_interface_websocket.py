@@ -442,9 +442,9 @@ class LimitTests(WebSocketTestCase):
     async def test_replies_that_pile_up_close_with_1013(self):
         client, connect = await self.open(limits={"WEBSOCKET_PENDING_MESSAGES": 5})
         with self.assertLogs("django.channels.interface", "WARNING") as logs:
-            # One batch arrives in one turn of the loop.
+            # One batch arrives in one turn of the loop; bytes wait for the next.
             reply_channel = connect["reply_channel"]
-            batch = [(reply_channel, {"text": str(number)}) for number in range(50)]
+            batch = [(reply_channel, {"bytes": b"%d" % n}) for n in range(50)]
             await self.layer.asend_batch(batch)
             await self.assertClosed(client, 1013)
         self.assertIn("it does not read its messages", logs.output[0])

@@ -9,12 +9,14 @@ specs/protocols/websocket.rst.
 
 import asyncio
 import contextlib
+import contextvars
 import enum
 import logging
 from collections import deque
 
 from django.channels.exceptions import MessageTooLarge
 from django.channels.interface.dispatch import NO_ROOM
+from django.channels.interface.eager import run_eagerly
 from django.channels.interface.endings import (
     ABNORMAL,
     NORMAL,
@@ -78,6 +80,9 @@ class WebSocketConnection:
         self._waiting = deque()
         # What the writer waits for while there is nothing to write.
         self._work = None
+        # What is left of a reply that was begun without it, and where that is run.
+        self._rest = None
+        self._context = None
 
     async def serve(self):
         """Carry messages between the socket and its consumers until it ends."""
@@ -157,6 +162,9 @@ class WebSocketConnection:
 
     def _deliver(self, reply):
         """Take a reply from the inbox. Called on this connection's loop."""
+        if is_only_text(reply) and self._is_idle():
+            self._write_now(reply)
+            return
         kind = reply.get("type")
         if kind is not None and self._incoming.hear(kind, reply):
             return
@@ -170,6 +178,18 @@ class WebSocketConnection:
             self._give_up(TRY_AGAIN_LATER, "it does not read its messages")
         else:
             self._waiting.append(reply)
+            self._wake()
+
+    def _is_idle(self):
+        """Return whether the socket is open, and its writer waits for work."""
+        if self._state is not State.OPEN or self._work is None:
+            return False
+        return not (self._work.done() or self._waiting)
+
+    def _write_now(self, reply):
+        """Write a reply, as far as that is possible without the writer."""
+        self._rest = run_eagerly(self._write(reply), self._writer, self._context)
+        if self._rest is not None:
             self._wake()
 
     def _wake(self):
@@ -202,11 +222,15 @@ class WebSocketConnection:
     async def _write_until(self, reader):
         """Write replies until the socket ends, or has been closed long enough."""
         loop, self._writer = asyncio.get_running_loop(), asyncio.current_task()
+        self._context = contextvars.copy_context()
         if seconds := self._limits["WEBSOCKET_HANDSHAKE_SECONDS"]:
             self._set_timer(seconds, self._expire)
         try:
             while self._state in (State.CONNECTING, State.OPEN) and not reader.done():
-                if self._waiting:
+                if self._rest is not None:
+                    rest, self._rest = self._rest, None
+                    await rest
+                elif self._waiting:
                     await self._write(self._waiting.popleft())
                 else:
                     self._work = loop.create_future()
@@ -221,6 +245,8 @@ class WebSocketConnection:
         finally:
             if self._timer is not None:
                 self._timer.cancel()
+            if self._rest is not None:
+                self._rest.close()
         if self._state is State.CLOSING:
             await asyncio.wait([reader], timeout=CLOSE_SECONDS)
         if reader.done():

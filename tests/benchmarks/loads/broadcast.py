@@ -1,4 +1,4 @@
-"""Sockets in one group, and one that sends to it when all have got the last."""
+"""Sockets in one group, and one that sends to it as soon as all have got enough."""
 
 import asyncio
 from functools import partial
@@ -16,46 +16,57 @@ LOST_SECONDS = 20
 class Audience:
     """Counts what the members of the group get."""
 
-    def __init__(self, size):
-        self._size = size
+    def __init__(self, size, under_way):
         self.faults = 0
-        self.complete = asyncio.Event()
-        self.missing = 0
+        # The messages, and how many members have not got each of them.
+        self.texts = []
+        self.missing = []
+        self._size = size
+        self._under_way = under_way
+        self._room = asyncio.Semaphore(under_way)
 
-    def expect(self, text):
-        """Begin a message that every member is to get once."""
-        self.text = text
-        self.missing = self._size
-        self.complete.clear()
+    async def expect(self, text):
+        """Begin a message that every member is to get once, when there is room."""
+        await self._wait()
+        self.texts.append(text)
+        self.missing.append(self._size)
 
-    def got(self):
-        self.missing -= 1
-        if not self.missing:
-            self.complete.set()
+    def complete(self):
+        """Note that everybody has got a message."""
+        self._room.release()
 
     async def wait(self):
-        """Wait until everybody has it; whoever has not in time counts as a fault."""
+        """Wait until everybody has everything."""
+        for _ in range(self._under_way):
+            await self._wait()
+        for _ in range(self._under_way):
+            self._room.release()
+
+    async def _wait(self):
+        """Wait for room; whoever has not got a message in time counts as a fault."""
         try:
-            await asyncio.wait_for(self.complete.wait(), LOST_SECONDS)
+            await asyncio.wait_for(self._room.acquire(), LOST_SECONDS)
         except asyncio.TimeoutError:
-            self.faults += self.missing
+            self.faults += sum(self.missing)
 
 
 class Member(WSListener):
-    """One socket of the group, which gets each message exactly once."""
+    """One socket of the group, which gets each message once, and in order."""
 
     def __init__(self, audience):
         self._audience = audience
-        self._last = None
+        self._next = 0
 
     def on_ws_frame(self, transport, frame):
-        audience = self._audience
-        text = frame.get_payload_as_bytes()
-        if text != audience.text or text == self._last:
+        audience, number = self._audience, self._next
+        self._next = number + 1
+        # There may be one more than were sent.
+        if audience.texts[number : number + 1] != [frame.get_payload_as_bytes()]:
             audience.faults += 1
             return
-        self._last = text
-        audience.got()
+        audience.missing[number] -= 1
+        if not audience.missing[number]:
+            audience.complete()
 
 
 class Load(Details):
@@ -68,7 +79,7 @@ class Load(Details):
     async def connect(self):
         address = f"ws://127.0.0.1:{self._options.port}"
         path = self._options.path
-        self._audience = Audience(self._options.sockets)
+        self._audience = Audience(self._options.sockets, self._options.under_way)
         self._transports = []
         room = asyncio.Semaphore(CONNECTING)
 
@@ -82,6 +93,7 @@ class Load(Details):
         self._sender, _ = await ws_connect(WSListener, f"{address}{path}sender/")
         for _ in range(WARM_UP_MESSAGES):
             await self._broadcast()
+        await self._audience.wait()
 
     async def work(self, seconds):
         """Return the deliveries, the time they took, and the faults."""
@@ -90,6 +102,7 @@ class Load(Details):
         begun = loop.time()
         while loop.time() < begun + seconds and not self._audience.faults:
             await self._broadcast()
+        await self._audience.wait()
         seconds = loop.time() - begun
         deliveries = (self._number - first) * self._options.sockets
         # A message that comes twice may come late.
@@ -99,10 +112,9 @@ class Load(Details):
     async def _broadcast(self):
         text = b"message %d to everybody" % self._number
         self._number += 1
-        self._audience.expect(text)
+        await self._audience.expect(text)
         self._sender.send(WSMsgType.TEXT, text)
-        await self._audience.wait()
 
 
 if __name__ == "__main__":
-    run(Load, __doc__, path="/group/", sockets=100)
+    run(Load, __doc__, path="/group/", sockets=100, under_way=1)

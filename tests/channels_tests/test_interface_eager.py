@@ -1,0 +1,237 @@
+"""What a socket sends without its own task, and to whom that is the task's."""
+
+import asyncio
+import contextvars
+
+from django.channels.interface.eager import run_eagerly
+from django.test import SimpleTestCase
+
+from .test_interface_websocket import WebSocketTestCase
+
+VARIABLE = contextvars.ContextVar("VARIABLE", default="unset")
+
+
+class EagerTests(SimpleTestCase):
+    """A task that waits, and coroutines that are run in its name."""
+
+    async def begin(self):
+        self.context = contextvars.copy_context()
+        self.work = asyncio.get_running_loop().create_future()
+        self.task = asyncio.create_task(self.wait_for_work())
+        await asyncio.sleep(0)
+
+    async def wait_for_work(self):
+        return await (await self.work)
+
+    def run_eagerly(self, coroutine):
+        return run_eagerly(coroutine, self.task, self.context)
+
+    async def end(self, rest):
+        """Have the task bring what is left to its end; return the result."""
+        self.work.set_result(rest)
+        return await self.task
+
+    async def test_what_need_not_wait_is_done_at_once(self):
+        await self.begin()
+        found = []
+
+        async def note():
+            found.append(asyncio.current_task())
+
+        here = asyncio.current_task()
+        self.assertIsNone(self.run_eagerly(note()))
+        self.assertEqual(found, [self.task])
+        self.assertIs(asyncio.current_task(), here)
+        self.task.cancel()
+
+    async def test_it_can_be_run_in_a_callback(self):
+        await self.begin()
+        loop, found = asyncio.get_running_loop(), new_future()
+
+        async def note():
+            found.set_result(asyncio.current_task())
+
+        loop.call_soon(self.run_eagerly, note())
+        self.assertIs(await found, self.task)
+        self.task.cancel()
+
+    async def test_the_task_ends_what_has_to_wait(self):
+        await self.begin()
+        future, steps = new_future(), []
+
+        async def wait():
+            steps.append(asyncio.current_task())
+            await asyncio.sleep(0)
+            result = await future
+            steps.append(asyncio.current_task())
+            return result
+
+        rest = self.run_eagerly(wait())
+        asyncio.get_running_loop().call_soon(future.set_result, "result")
+        self.assertEqual(await self.end(rest), "result")
+        self.assertEqual(steps, [self.task] * 2)
+
+    async def test_a_timeout_is_one_of_the_task(self):
+        await self.begin()
+
+        async def wait():
+            try:
+                await asyncio.wait_for(new_future(), 0.01)
+            except asyncio.TimeoutError:
+                return "timeout"
+
+        self.assertEqual(await self.end(self.run_eagerly(wait())), "timeout")
+
+    async def test_context_variables_are_kept(self):
+        await self.begin()
+        future, found = new_future(), []
+
+        async def wait():
+            token = VARIABLE.set("set")
+            await future
+            found.append(VARIABLE.get())
+            VARIABLE.reset(token)
+
+        rest = self.run_eagerly(wait())
+        self.assertEqual(VARIABLE.get(), "unset")
+        future.set_result(None)
+        await self.end(rest)
+        self.assertEqual(found, ["set"])
+
+    async def test_an_exception_is_the_tasks(self):
+        for waits in (False, True):
+            with self.subTest(waits=waits):
+                await self.begin()
+
+                async def fail():
+                    if waits:
+                        await asyncio.sleep(0)
+                    raise OSError("gone")
+
+                rest = self.run_eagerly(fail())
+                with self.assertRaisesMessage(OSError, "gone"):
+                    await self.end(rest)
+
+    async def test_whoever_cancels_the_task_cancels_it(self):
+        await self.begin()
+        ended = []
+
+        async def wait():
+            try:
+                await new_future()
+            finally:
+                ended.append(True)
+
+        self.work.set_result(self.run_eagerly(wait()))
+        await asyncio.sleep(0)
+        self.task.cancel()
+        with self.assertRaises(asyncio.CancelledError):
+            await self.task
+        self.assertEqual(ended, [True])
+
+    async def test_what_is_left_can_be_closed(self):
+        await self.begin()
+        ended = []
+
+        async def wait():
+            try:
+                await new_future()
+            finally:
+                ended.append(VARIABLE.get())
+
+        self.run_eagerly(wait()).close()
+        self.assertEqual(ended, ["unset"])
+        self.task.cancel()
+
+
+class SocketTests(WebSocketTestCase):
+    """Sockets on a server that may have to wait until it can send."""
+
+    def make_client(self, **options):
+        client = super().make_client(**options)
+        application = client.application
+        self.room, self.error, self.senders = asyncio.Event(), None, []
+        self.room.set()
+
+        async def with_send(scope, receive, send):
+            async def send_later(event):
+                self.senders.append(asyncio.current_task())
+                await self.room.wait()
+                if self.error is not None:
+                    raise self.error
+                await send(event)
+
+            self.connection = asyncio.current_task()
+            await application(scope, receive, send_later)
+
+        client.application = with_send
+        return client
+
+    async def test_texts_are_sent_in_the_name_of_the_connection(self):
+        client, connect = await self.open()
+        for number in range(3):
+            await self.reply(connect, text=str(number))
+            event = await client.get()
+            self.assertEqual(event, {"type": "websocket.send", "text": str(number)})
+        self.assertEqual(set(self.senders), {self.connection})
+        await client.disconnect()
+
+    async def test_what_has_to_wait_comes_before_what_follows(self):
+        client, connect = await self.open()
+        self.room.clear()
+        for number in range(3):
+            await self.reply(connect, text=str(number))
+        await self.reply(connect, close=True)
+        self.assertTrue(await client.receive_nothing())
+        self.room.set()
+        events = [await client.get() for _ in range(4)]
+        texts = [event.get("text") for event in events]
+        self.assertEqual(texts, ["0", "1", "2", None])
+        self.assertEqual(events[3]["type"], "websocket.close")
+        await client.disconnect()
+
+    async def test_a_client_that_is_gone_ends_the_socket(self):
+        client, connect = await self.open()
+        self.error = OSError("gone")
+        await self.reply(connect, text="1")
+        await self.reply(connect, text="2")
+        await client.disconnect(1006)
+        await self.assertDisconnected(code=1006)
+        self.assertEqual(len(self.senders), 2)
+
+    async def test_an_error_of_the_server_is_raised_to_it(self):
+        client, connect = await self.open()
+        self.error = ValueError("broken")
+        await self.reply(connect, text="1")
+        with self.assertRaisesMessage(ValueError, "broken"):
+            await client.ended()
+
+    async def test_a_socket_that_ends_while_one_waits(self):
+        client, connect = await self.open()
+        self.room.clear()
+        await self.reply(connect, text="1")
+        self.assertTrue(await client.receive_nothing())
+        await client.put("websocket.disconnect", code=1001)
+        # What waits is ended by the server.
+        self.error = OSError("gone")
+        self.room.set()
+        await client.ended()
+        await self.assertDisconnected(code=1001)
+
+    async def test_a_client_that_reads_nothing_is_closed(self):
+        limits = {"WEBSOCKET_PENDING_MESSAGES": 2}
+        client, connect = await self.open(limits=limits)
+        self.room.clear()
+        with self.assertLogs("django.channels.interface", "WARNING") as logs:
+            for number in range(4):
+                await self.reply(connect, text=str(number))
+            self.assertTrue(await client.receive_nothing())
+        self.assertIn("it does not read its messages", logs.output[0])
+        self.room.set()
+        self.assertEqual((await client.get())["text"], "0")
+        self.assertEqual((await client.get())["type"], "websocket.close")
+        await client.disconnect()
+
+
+def new_future():
+    return asyncio.get_running_loop().create_future()
