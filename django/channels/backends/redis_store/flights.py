@@ -22,7 +22,6 @@ class ScriptFlight(Flight):
         self._finish = finish
         # The error that the server answered.
         self._error = None
-        wire.stop_blocking()
         # What the socket had no room for.
         self._unsent = wire.send_some(shard.pack(script, words))
 
@@ -44,13 +43,11 @@ class ScriptFlight(Flight):
             self._error = reply
             raise Unsettled
         self.is_over = True
-        self.wire.block_again()
         self._shard.give_back(self.wire)
         return self._finish(reply)
 
     def conclude(self):
         self.is_over = True
-        self.wire.block_again()
         words = self._words
         return self._finish(
             self._shard.carry_on(self.wire, self._script, words, self._read)

@@ -21,6 +21,8 @@ from .replies import ErrorReply, ReplyReader, pack
 
 # How much is read from a socket at a time, in bytes.
 READ_BYTES = 65536
+# Does the system have sockets that are files?
+CAN_USE_FILES = os.name == "posix"
 # How often poll() reads until it returns.
 MAX_READS = 16
 
@@ -49,8 +51,9 @@ class Wire:
         self._reader = None
         # How many bytes TLS has read already, if that is what is spoken.
         self._pending = None
-        # What the socket waited at most before stop_blocking().
-        self._timeout = None
+        # The descriptor of a socket whose timeout keeps it from blocking, to write and
+        # read without asking first whether that is possible, as the socket would.
+        self._file = None
         self._pid = os.getpid()
         # How this end numbers its calls, so that a server knows a repeated one.
         self.sender = secrets.token_hex(8)
@@ -75,32 +78,46 @@ class Wire:
             self._connection, self.address = self._connect()
             self._socket = self._connection._sock
             self._pending = getattr(self._socket, "pending", None)
+            if self._pending is None and CAN_USE_FILES:
+                if self._socket.gettimeout() is not None:
+                    self._file = self._socket.fileno()
             self._reader = make_reader()
 
     def close(self):
         """Disconnect."""
         connection, self._connection = self._connection, None
-        self._socket = self._reader = None
+        self._socket = self._reader = self._file = None
         if connection is not None and self._pid == os.getpid():
             connection.disconnect()
 
     def send_packed(self, data):
         """Send the bytes of commands."""
         try:
-            self._socket.sendall(data)
+            if self._file is not None:
+                data = self._send_now(data)
+            if data:
+                self._socket.sendall(data)
         except (OSError, ValueError) as error:
             self.close()
             raise WireError(describe_error(error)) from error
 
     def send_some(self, data):
-        """Send what there is room for; return the rest. An error shows later."""
+        """
+        Send what there is room for; return the rest. An error shows later.
+
+        This is for a connection that is plain.
+        """
         try:
-            return data[self._socket.send(data) :]
-        except BlockingIOError:
-            return data
+            return self._send_now(data)
         except OSError:
             self.close()
             return b""
+
+    def _send_now(self, data):
+        try:
+            return data[os.write(self._file, data) :]
+        except BlockingIOError:
+            return data
 
     def read(self):
         """Return the next reply; an error reply is returned, too."""
@@ -117,31 +134,29 @@ class Wire:
 
     @property
     def is_plain(self):
-        """Does the descriptor show all that there is to read?"""
-        return self._pending is None
+        """Does the descriptor show all there is to read, and nothing ever wait?"""
+        return self._file is not None
 
     def stop_blocking(self):
-        """Read and send from now on without waiting; poll() is for that."""
-        self._timeout = self._socket.gettimeout()
+        """Have poll() not wait from now on, where the connection is not plain."""
         self._socket.settimeout(0)
-
-    def block_again(self):
-        """Wait again for what is read and sent."""
-        if self._socket is not None:
-            self._socket.settimeout(self._timeout)
 
     def poll(self):
         """
         Return the next reply if what has come is enough; otherwise False.
 
-        Of a long one, a part is read each time.
+        Of a long one, a part is read each time. Before the first call, a connection
+        that is not plain needs stop_blocking().
         """
         reply = self._reader.gets()
         for _ in range(MAX_READS):
             if reply is not False:
                 break
             try:
-                data = self._socket.recv(READ_BYTES)
+                if self._file is None:
+                    data = self._socket.recv(READ_BYTES)
+                else:
+                    data = os.read(self._file, READ_BYTES)
             except (BlockingIOError, ssl.SSLWantReadError):
                 return False
             except (OSError, ValueError) as error:
