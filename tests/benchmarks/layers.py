@@ -7,6 +7,8 @@ each round's pair. Layers of Channels, servers and clients are all from one
 environment. A missed target is the exit code 1.
 """
 
+from dataclasses import replace
+
 from lib.errors import ToolError
 
 from .layers_comparison import LayerComparison
@@ -47,6 +49,7 @@ def comparisons(sides):
         redis_stream(),
         redis_send(),
         redis_round_trip(),
+        redis_socket_round_trip(),
         *redis_groups(),
         memory(),
         memory_groups(),
@@ -123,6 +126,22 @@ def redis_round_trip():
             RoundTrip(CORE, CHANNELS_CORE),
         ],
         [Target("at most", 0.7, name, PUBSUB) for name in names[:2]],
+        digits=3,
+        part=0.5,
+    )
+
+
+def redis_socket_round_trip():
+    names = ("ours, sync", "ours, async")
+    return LayerComparison(
+        "redis, ping-pong by its Unix socket: between two processes, p50",
+        "ms",
+        [
+            RoundTrip(names[0], replace(OURS, by_socket=True)),
+            RoundTrip(names[1], replace(OURS_ASYNC, by_socket=True)),
+            RoundTrip(PUBSUB, replace(CHANNELS_PUBSUB, by_socket=True)),
+        ],
+        [Target("at most", 0.7, name, PUBSUB) for name in names],
         digits=3,
         part=0.5,
     )

@@ -93,10 +93,12 @@ class Process:
 
 
 class Service:
-    """A server: its address, its version and its CPU."""
+    """A server: its addresses, its version and its CPU."""
 
-    def __init__(self, process, address, version, pid):
+    def __init__(self, process, address, version, pid, socket_address=None):
         self.address = address
+        # That of a Redis by its Unix socket.
+        self.socket_address = socket_address
         self.version = version
         self.pid = pid
         self._process = process

@@ -26,12 +26,17 @@ PIPELINE = 16
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer, and its server: None, "redis", "postgres", "sqlite" or "folder"."""
+    """
+    A layer, and its server: None, "redis", "postgres", "sqlite" or "folder".
+
+    A Redis can be reached by its Unix socket.
+    """
 
     kind: str
     form: str = "sync"
     server: str = None
     options: dict = field(default_factory=dict)
+    by_socket: bool = False
 
     def spec(self, place, name="shared"):
         """Return what a worker is told; start the server if it is not there."""
@@ -42,7 +47,8 @@ class Layer:
             path = str(place.disk() / "bench.sqlite3")
             address = {"ENGINE": "django.db.backends.sqlite3", "NAME": path}
         elif self.server:
-            address = place.service(self.server, name).address
+            service = place.service(self.server, name)
+            address = service.socket_address if self.by_socket else service.address
         return {
             "layer": self.kind,
             "form": self.form,

@@ -13,32 +13,34 @@ POSTGRES |= {"autovacuum_naptime": "1min", "shared_buffers": "128MB"}
 
 
 def redis():
-    """Start a Redis; return it, its address and its version."""
+    """Start a Redis; return it, its addresses and its version."""
     server = services.redis(own=True)
     with server.client() as client:
         information = client.info("server")
     version = information.get("valkey_version") or information["redis_version"]
     name = information.get("server_name", "redis")
-    return server, server.url, f"{name} {version}"
+    addresses = {"address": server.url, "socket_address": server.socket_url}
+    return server, addresses, f"{name} {version}"
 
 
 def postgres():
     """Start a PostgreSQL; return it, its settings and its version."""
     server = services.postgres(own=True, **POSTGRES)
-    address = server.create_database("bench")
-    return server, address, server.execute("SELECT version()")[0][0].split(" on ")[0]
+    addresses = {"address": server.create_database("bench")}
+    return server, addresses, server.execute("SELECT version()")[0][0].split(" on ")[0]
 
 
 def main():
     """Start the server of that name, tell about it and wait for the end."""
     try:
-        server, address, version = {"redis": redis, "postgres": postgres}[sys.argv[1]]()
+        start = {"redis": redis, "postgres": postgres}[sys.argv[1]]
+        server, addresses, version = start()
     except BaseException as error:
         traceback.print_exc()
         print(json.dumps({"error": describe(error)}), flush=True)
         return
     try:
-        about = {"address": address, "version": version, "pid": server.pid}
+        about = {**addresses, "version": version, "pid": server.pid}
         print(json.dumps({"result": about}), flush=True)
         sys.stdin.read()
     finally:
