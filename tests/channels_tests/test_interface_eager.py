@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import sys
 
 from django.channels.interface.eager import run_eagerly
 from django.test import SimpleTestCase
@@ -129,19 +130,41 @@ class EagerTests(SimpleTestCase):
             await self.task
         self.assertEqual(ended, [True])
 
-    async def test_what_is_left_can_be_closed(self):
+    async def test_a_task_that_was_cancelled_meanwhile_cancels_it(self):
+        waits, done = new_future(), new_future()
+        for awaited in (waits, done, asyncio.sleep(0)):
+            with self.subTest(awaited=awaited):
+                await self.begin()
+                ended = []
+
+                async def wait():
+                    try:
+                        await awaited
+                    except asyncio.CancelledError:
+                        # It may wait to clean up.
+                        await asyncio.sleep(0)
+                        ended.append(asyncio.current_task())
+                        raise
+
+                rest = self.run_eagerly(wait())
+                if awaited is done:
+                    done.set_result(None)
+                rest.cancel(asyncio.CancelledError("why"))
+                with self.assertRaises(asyncio.CancelledError):
+                    await self.end(rest)
+                self.assertEqual(ended, [self.task])
+        self.assertTrue(waits.cancelled())
+
+    async def test_a_task_that_was_cancelled_meanwhile_raises_no_other_error(self):
         await self.begin()
-        ended = []
 
-        async def wait():
-            try:
-                await new_future()
-            finally:
-                ended.append(VARIABLE.get())
+        async def fail():
+            raise OSError("gone")
 
-        self.run_eagerly(wait()).close()
-        self.assertEqual(ended, ["unset"])
-        self.task.cancel()
+        rest = self.run_eagerly(fail())
+        rest.cancel(asyncio.CancelledError())
+        with self.assertRaises(asyncio.CancelledError):
+            await self.end(rest)
 
 
 class SocketTests(WebSocketTestCase):
@@ -152,6 +175,10 @@ class SocketTests(WebSocketTestCase):
         application = client.application
         self.room, self.error, self.senders = asyncio.Event(), None, []
         self.room.set()
+        self.replies = application.replies
+        # What there is around send() and behind receive().
+        self.middleware = send_on
+        self.on_event = bool
 
         async def with_send(scope, receive, send):
             async def send_later(event):
@@ -161,8 +188,16 @@ class SocketTests(WebSocketTestCase):
                     raise self.error
                 await send(event)
 
+            async def send_around(event):
+                await self.middleware(event, send_later)
+
+            async def receive_around():
+                event = await receive()
+                self.on_event(event)
+                return event
+
             self.connection = asyncio.current_task()
-            await application(scope, receive, send_later)
+            await application(scope, receive_around, send_around)
 
         client.application = with_send
         return client
@@ -231,6 +266,100 @@ class SocketTests(WebSocketTestCase):
         self.assertEqual((await client.get())["text"], "0")
         self.assertEqual((await client.get())["type"], "websocket.close")
         await client.disconnect()
+
+    async def test_a_timeout_that_is_over_at_once_is_not_the_sockets_end(self):
+        client, connect = await self.open()
+
+        async def with_timeout(event, send):
+            task = asyncio.current_task()
+            asyncio.get_running_loop().call_soon(task.cancel)
+            try:
+                await new_future()
+            except asyncio.CancelledError:
+                if sys.version_info >= (3, 11):
+                    task.uncancel()
+            await send(event)
+
+        self.middleware = with_timeout
+        for number in range(3):
+            await self.reply(connect, text=str(number))
+            self.assertEqual((await client.get())["text"], str(number))
+        await client.disconnect()
+
+    async def test_a_server_that_cancels_cancels_what_waits(self):
+        client, connect = await self.open()
+        found = []
+
+        async def clean_up(event, send):
+            asyncio.get_running_loop().call_soon(self.connection.cancel)
+            try:
+                await new_future()
+            except asyncio.CancelledError:
+                await asyncio.sleep(0)
+                found.append(event["text"])
+                raise
+
+        self.middleware = clean_up
+        await self.reply(connect, text="1")
+        with self.assertRaises(asyncio.CancelledError):
+            await client.future
+        self.assertEqual(found, ["1"])
+        await self.assertDisconnected(code=1006)
+
+    async def test_what_was_begun_comes_to_its_end_after_the_socket(self):
+        client, connect = await self.open()
+        found = []
+
+        async def clean_up(event, send):
+            client.input_queue.put_nowait({"type": "websocket.disconnect"})
+            try:
+                await asyncio.sleep(0)
+            finally:
+                await asyncio.sleep(0)
+                found.append(event["text"])
+
+        self.middleware = clean_up
+        await self.reply(connect, text="1")
+        await client.ended()
+        self.assertEqual(found, ["1"])
+        await self.assertDisconnected(code=1006)
+
+    async def test_nothing_is_begun_after_the_socket_ended(self):
+        client, connect = await self.open()
+
+        def reply_at_once(event):
+            batch = [(connect["reply_channel"], {"text": "late"})]
+            asyncio.get_running_loop().call_soon(self.replies._hand_over, batch)
+
+        self.on_event = reply_at_once
+        await client.disconnect()
+        # Of accept.
+        self.assertEqual(len(self.senders), 1)
+
+    async def test_context_variables_are_one_sockets(self):
+        client = self.make_client()
+        found = []
+
+        async def keep(event, send):
+            found.append(VARIABLE.get())
+            VARIABLE.set(event["type"])
+            await send(event)
+
+        self.middleware = keep
+        await client.put("websocket.connect")
+        connect = await self.next_message()
+        await self.reply(connect, accept=True)
+        await client.get()
+        for content in ({"text": "1"}, {"bytes": b"2"}):
+            await self.reply(connect, **content)
+            await client.get()
+        sent = "websocket.send"
+        self.assertEqual(found, ["unset", "websocket.accept", sent])
+        await client.disconnect()
+
+
+async def send_on(event, send):
+    await send(event)
 
 
 def new_future():

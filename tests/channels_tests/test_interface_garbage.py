@@ -209,12 +209,33 @@ class SocketGarbageTests(ConnectionGarbageTestCase):
         await client.ended()
         self.layer.flush()
 
+    async def be_gone(self):
+        application = self.make_client().application
+
+        async def with_send(scope, receive, send):
+            async def send_or_fail(event):
+                if event["type"] == "websocket.send":
+                    raise OSError("gone")
+                await send(event)
+
+            await application(scope, receive, send_or_fail)
+
+        client = WebSocketClient(with_send)
+        await client.put("websocket.connect")
+        message = await self.next_message("websocket.connect")
+        await self.reply(message, accept=True)
+        await client.get()
+        await self.reply(message, text="hello")
+        await client.disconnect()
+        await self.next_message("websocket.disconnect")
+
     def test_a_socket_is_freed(self):
         ways = (
             self.disconnect,
             self.be_closed,
             self.send_too_much,
             self.be_cancelled,
+            self.be_gone,
             self.keep_order,
             self.be_refused,
             self.find_no_room,

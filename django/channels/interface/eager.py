@@ -17,9 +17,10 @@ def run_eagerly(coroutine, task, context):
     """
     Run a coroutine until it is done or has to wait.
 
-    ``task`` is a task of the running loop that is not running itself, ``context`` a
-    contextvars.Context. Return None if it is done; otherwise, also if it has raised an
-    exception, what ``task`` is to await, or else to close().
+    ``task`` is a task of the running loop, one that waits or the one that calls;
+    ``context`` is a contextvars.Context. Return None if it is done; otherwise, also if
+    it has raised an exception, what ``task`` is to await, after cancel() if ``task``
+    was cancelled meanwhile.
     """
     loop, current = asyncio.get_running_loop(), asyncio.current_task()
     if current is not None:
@@ -44,12 +45,20 @@ class Rest:
         self._coroutine = coroutine
         self._context = context
         self._future = future
+        self._cancelled = None
+
+    def cancel(self, error):
+        """Cancel what it waits for, as a task does, or raise the CancelledError."""
+        if self._future is None or not self._future.cancel(*error.args):
+            self._cancelled = error
 
     def __await__(self):
         step = self._context.run
         future = self._future
         while True:
             try:
+                if self._cancelled is not None:
+                    raise self._take_cancelled()
                 result = yield future
             except BaseException as error:
                 call, argument = self._coroutine.throw, error
@@ -60,9 +69,9 @@ class Rest:
             except StopIteration as stop:
                 return stop.value
 
-    def close(self):
-        """End the coroutine where it waits."""
-        self._context.run(self._coroutine.close)
+    def _take_cancelled(self):
+        error, self._cancelled = self._cancelled, None
+        return error
 
 
 class Failure:
@@ -71,9 +80,15 @@ class Failure:
     def __init__(self, error):
         self._error = error
 
-    def __await__(self):
-        raise self._error
-        yield
+    def cancel(self, error):
+        """Raise the CancelledError instead."""
+        self._error = error
 
-    def close(self):
-        """Forget the exception."""
+    def __await__(self):
+        error, self._error = self._error, None
+        try:
+            raise error
+            yield
+        finally:
+            # Not to be kept by its own traceback.
+            del error

@@ -72,6 +72,8 @@ class WebSocketConnection:
         self._send = send
         self._state = State.CONNECTING
         self._is_answered = False
+        # Whether the reader heard that the socket ended.
+        self._is_over = False
         # Whether _give_up() decided the end, and _abandon() could not wait for it.
         self._given_up = False
         self._abandoned = False
@@ -80,7 +82,7 @@ class WebSocketConnection:
         self._waiting = deque()
         # What the writer waits for while there is nothing to write.
         self._work = None
-        # What is left of a reply that was begun without it, and where that is run.
+        # What is left of a reply that was begun, and the context of all of them.
         self._rest = None
         self._context = None
 
@@ -153,6 +155,7 @@ class WebSocketConnection:
         while True:
             event = await self._receive()
             if event["type"] == "websocket.disconnect":
+                self._is_over = True
                 self._incoming.close_code = event.get("code") or ABNORMAL
                 return
             if self._state is State.OPEN and not self._given_up:
@@ -184,10 +187,10 @@ class WebSocketConnection:
         """Return whether the socket is open, and its writer waits for work."""
         if self._state is not State.OPEN or self._work is None:
             return False
-        return not (self._work.done() or self._waiting)
+        return not (self._work.done() or self._waiting or self._is_over)
 
     def _write_now(self, reply):
-        """Write a reply, as far as that is possible without the writer."""
+        """Write a reply, as far as that is possible without waiting."""
         self._rest = run_eagerly(self._write(reply), self._writer, self._context)
         if self._rest is not None:
             self._wake()
@@ -221,20 +224,21 @@ class WebSocketConnection:
 
     async def _write_until(self, reader):
         """Write replies until the socket ends, or has been closed long enough."""
-        loop, self._writer = asyncio.get_running_loop(), asyncio.current_task()
+        self._writer = asyncio.current_task()
         self._context = contextvars.copy_context()
         if seconds := self._limits["WEBSOCKET_HANDSHAKE_SECONDS"]:
             self._set_timer(seconds, self._expire)
         try:
-            while self._state in (State.CONNECTING, State.OPEN) and not reader.done():
+            while True:
                 if self._rest is not None:
                     rest, self._rest = self._rest, None
                     await rest
+                elif self._state not in (State.CONNECTING, State.OPEN) or reader.done():
+                    break
                 elif self._waiting:
-                    await self._write(self._waiting.popleft())
+                    self._write_now(self._waiting.popleft())
                 else:
-                    self._work = loop.create_future()
-                    await self._work
+                    await self._wait_for_work()
         except OSError:
             # The server says so when the client is gone; the reader hears why.
             self._state = State.CLOSING
@@ -245,12 +249,20 @@ class WebSocketConnection:
         finally:
             if self._timer is not None:
                 self._timer.cancel()
-            if self._rest is not None:
-                self._rest.close()
         if self._state is State.CLOSING:
             await asyncio.wait([reader], timeout=CLOSE_SECONDS)
         if reader.done():
             reader.result()
+
+    async def _wait_for_work(self):
+        self._work = asyncio.get_running_loop().create_future()
+        try:
+            await self._work
+        except asyncio.CancelledError as error:
+            if self._rest is None:
+                raise
+            # It came for the reply that was begun meanwhile.
+            self._rest.cancel(error)
 
     def _expire(self):
         if self._state is State.CONNECTING:
