@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import select
+import socket
 import threading
 from unittest import mock
 
@@ -112,8 +114,15 @@ class HandingTests(HandingTestCase):
         self.send(b"2")
         self.assertEqual(self.reader._bell.listen(TIMEOUT)[0], ["in!"])
         taken = self.reader.take_at_once("in!", 1)
-        self.assertEqual(self.payloads(entry for _, entry in taken), [b"1"])
-        self.assertEqual(self.take(), [b"2"])
+        self.assertEqual(self.payloads(entry for _, entry in taken), [b"1", b"2"])
+        self.assertEqual(self.take(), [])
+
+    def test_it_overtakes_nothing_that_nobody_has_heard_of(self):
+        self.wait()
+        self.send(b"1")
+        self.send(b"2")
+        taken = self.reader.take_at_once("in!", 1)
+        self.assertEqual(self.payloads(entry for _, entry in taken), [b"1", b"2"])
 
     def test_nobody_is_handed_anything_after_the_wait(self):
         self.wait()()
@@ -199,6 +208,44 @@ class HandingTests(HandingTestCase):
             rings = self.reader.listen(TIMEOUT)
             heard.update(name for name, _ in rings)
 
+    def test_a_loop_hears_what_another_thread_found_for_another_inbox(self):
+        self.reader.take(["other!"], 1, wait=AHEAD)
+        self.reader.begin_wait(("other!",))
+        self.send(b"1", queue="other!")
+        self.assertEqual(self.take(), [])
+        ear = self.reader.ear(())
+        self.assertEqual(select.select([ear], [], [], 0)[0], [ear])
+        self.assertEqual(self.reader.hear(), [("other!", True)])
+        self.assertEqual(select.select([ear], [], [], 0)[0], [])
+
+    def test_nobody_relies_on_a_ring_that_did_not_fit_in(self):
+        while not self.counts()[1]:
+            # So many are handed over that there is no room for more.
+            self.wait()()
+            self.wait()
+            self.send(b"1")
+        while self.reader.hears("in!"):
+            rings = self.reader.hear()
+            self.assertNotEqual(rings, [])
+            for name, _ in rings:
+                self.reader.accept(name, True)
+        self.assertIn(("in!", None), rings)
+
+    def test_nobody_relies_on_a_ring_of_a_process_that_was_killed(self):
+        with mock.patch.object(self.writer, "_ring", return_value=False):
+            self.send(b"1")
+        self.assertTrue(self.reader.hears("in!"))
+        self.assertEqual(self.reader.look(INBOX), ["in!"])
+        self.assertFalse(self.reader.hears("in!"))
+
+    def test_who_takes_after_a_flush_learns_of_it_first(self):
+        self.reader.claim([], ["in!"])
+        self.wait()
+        self.send(b"1")
+        self.reader.flush(b"control")
+        self.assertFalse(self.reader.hears("in!"))
+        self.assertEqual(self.take(), [b"1", b"control"])
+
 
 class EndTests(HandingTestCase):
     """Processes that end, and files that cannot be written."""
@@ -233,6 +280,45 @@ class EndTests(HandingTestCase):
         self.send(b"1")
         self.reader.close()
         self.assertEqual(self.take(), [b"1"])
+
+    def test_who_takes_as_it_is_closed_finds_what_was_handed_over(self):
+        self.wait()
+        self.send(b"1")
+        self.send(b"2")
+        bell = self.reader._bell
+        with mock.patch.object(bell, "_closed", True):
+            self.assertEqual(self.take(), [b"1", b"2"])
+
+    def test_what_comes_as_it_is_closed_is_refused(self):
+        bell = self.reader._bell
+        late = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(late.close)
+        late.connect(bell._path)
+        read = bell._read
+
+        def send_late(reads_all):
+            found = read(reads_all)
+            with self.assertRaises(OSError):
+                late.send(b"in!")
+            return found
+
+        with mock.patch.object(bell, "_read", side_effect=send_late) as reading:
+            self.reader.close()
+        reading.assert_called_once_with(True)
+
+    def test_nobody_relies_on_a_ring_for_who_was_closed_meanwhile(self):
+        take = queues.take
+
+        def take_and_close(*args):
+            with mock.patch.object(self.reader._environment, "release"):
+                self.reader.close()
+            return take(*args)
+
+        environment = self.reader._environment
+        with mock.patch.object(queues, "take", side_effect=take_and_close):
+            self.assertEqual(self.reader.take(INBOX, 1, wait=AHEAD), [])
+        environment.release(self.reader)
+        self.assertFalse(self.reader.hears("in!"))
 
     def test_a_closed_process_is_handed_nothing(self):
         self.wait()
@@ -366,6 +452,23 @@ class LayerTests(IPCTests, SimpleTestCase):
                 self.assertEqual(handed.call_count, n)
 
         asyncio.run(main())
+
+    def test_what_is_heard_as_a_thread_gets_in_line_does_not_wait(self):
+        bell, store = self.layer._owner.bell, self.layer._store
+        self.assertEqual(self.layer.receive(["in!"], True, 0.01), (None, None))
+        self.assertTrue(store.hears("in!"))
+        enlist = bell.enlist
+
+        def hear_before(*args):
+            if store.hears("in!"):
+                self.other.send(self.name, {"n": 1})
+                bell._dispatch(store.listen(TIMEOUT))
+            enlist(*args)
+
+        with mock.patch.object(bell, "enlist", hear_before):
+            with mock.patch.object(bell, "sleep", side_effect=AssertionError):
+                found = self.layer.receive(["in!"], True, TIMEOUT)
+        self.assertEqual(found, (self.name, {"n": 1}))
 
     def test_capacity_is_exact_once_nobody_waits(self):
         handed = self.count_handed()

@@ -94,6 +94,8 @@ class Bell:
         # One thread at a time listens, or closes.
         self._listening = threading.Lock()
         self._closed = False
+        # How much was read since there was nothing to read.
+        self._count = 0
         # Did fetch() read so much that rings may be missing?
         self._is_missing = False
         # What interrupts goes in at one end, and what listens waits at the other.
@@ -136,18 +138,19 @@ class Bell:
                 is_missing |= self._is_missing
                 self._is_missing = False
                 offered = self._handed.names()
-        names = [name for ring in rings for name in ring.decode("ascii").split("\n")]
-        return offered, names, is_missing
+        names = "\n".join([ring.decode("ascii") for ring in rings if ring])
+        return offered, names.split("\n") if names else [], is_missing
 
     def fetch(self):
         """Read what was handed over by now; leave the rings to listen()."""
         with self._handed.lock:
-            if self._closed:
+            if self._socket.fileno() < 0:
                 return
             rings, is_missing = self._read(True)
             self._is_missing |= is_missing
             if is_missing or self._handed.names():
-                self.interrupt()
+                # A ring for nothing: a loop that listens waits for nothing else.
+                rings.append(b"")
         for ring in rings:
             self._ringer.ring(self._path, [ring.decode("ascii")])
 
@@ -155,9 +158,10 @@ class Bell:
         """
         Return the rings that are there, and whether some may be missing.
 
-        Unless it is to read all, it stops at a message that was handed over.
+        Unless it is to read all, it stops at a message that was handed over, as long
+        as it has not read so much that more would mean that some are missing.
         """
-        rings, count = [], 0
+        rings, count, is_empty = [], 0, False
         try:
             while count <= self._backlog:
                 data = self._socket.recv(MAX_RING)
@@ -166,11 +170,15 @@ class Bell:
                     rings.append(data)
                     continue
                 self._handed.add(data)
-                if not reads_all:
+                if not reads_all and self._count + count < self._backlog - 1:
                     break
         except BlockingIOError:
-            pass
-        return rings, count >= self._backlog
+            is_empty = True
+        self._count += count
+        is_missing = self._count >= self._backlog
+        if is_empty or is_missing:
+            self._count = 0
+        return rings, is_missing
 
     def _wait(self, seconds):
         """Return the pairs of descriptor and event that poll() returns."""
@@ -193,6 +201,9 @@ class Bell:
         self.interrupt()
         with self._listening, self._handed.lock:
             place.unlink(self._path)
+            # Whoever has found it by now is refused; some systems have no need of it.
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RD)
             # What was handed over until then is not lost.
             self._read(True)
             self.let_go()

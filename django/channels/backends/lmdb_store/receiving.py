@@ -18,25 +18,25 @@ class ReceiveCalls(steps.StepStore):
     # Taking.
 
     def take_at_once(self, inbox, limit):
-        life = self._life
-        if life is None or self._bell is None:
+        bell, life = self._bell, self._life
+        if bell is None or life is None:
             return None
-        if handed := self.accept(inbox, True):
-            return [(inbox, entry) for entry in handed]
         self._waiting.add(inbox)
         waits = False
+        counts = {}
+        args = inbox, limit, life.number, steps.AT_ONCE_MESSAGES
         try:
-            taken, waits = self._run_at_once(
-                queues.take_few, inbox, limit, life.number, steps.AT_ONCE_MESSAGES
-            )
-            return taken
+            taken, waits = self._run_at_once(self._take_few, counts, *args)
         except Busy:
             return None
         finally:
-            if not waits:
+            if not (waits and self._bell is bell):
                 self._waiting.discard(inbox)
+        return self._accept_counted(counts) + taken
 
     def take(self, names, limit, wait=False):
+        # As long as it is the same, nobody else waits in the name of this process.
+        bell = self._bell
         waiter = self._join() if wait else 0
         number = self._number()
         waits = False
@@ -56,14 +56,9 @@ class ReceiveCalls(steps.StepStore):
                 makes_room=True,
             )
         finally:
-            if wait and not waits:
+            if wait and not (waits and self._bell is bell):
                 self._waiting.difference_update(names)
-        handed = [
-            (name, entry)
-            for name, count in counts.items()
-            for entry in self._accept(name, count)
-        ]
-        return handed + taken
+        return self._accept_counted(counts) + taken
 
     def _take(self, step, counts, names, *args):
         """
@@ -71,12 +66,20 @@ class ReceiveCalls(steps.StepStore):
 
         Whoever sends to it later has to wait for this step.
         """
-        bell, inboxes = self._bell, [name for name in names if name[-1] == "!"]
-        if inboxes and bell is not None:
+        if inboxes := [name for name in names if name[-1] == "!"]:
+            self._count_handed(counts, inboxes)
+        return queues.take(step, names, *args)
+
+    def _take_few(self, step, counts, inbox, *args):
+        """Do the same with queues.take_few()."""
+        self._count_handed(counts, [inbox])
+        return queues.take_few(step, inbox, *args)
+
+    def _count_handed(self, counts, inboxes):
+        if bell := self._bell:
             bell.fetch()
         with self._handed.lock:
             counts.update((name, self._handed.count(name)) for name in inboxes)
-        return queues.take(step, names, *args)
 
     def begin_wait(self, names):
         environment, life = self._environment, self._life
@@ -99,6 +102,14 @@ class ReceiveCalls(steps.StepStore):
 
     def is_at_hand(self, inbox, offered):
         return True
+
+    def _accept_counted(self, counts):
+        return [
+            (name, entry)
+            for name, count in counts.items()
+            if count
+            for entry in self._accept(name, count)
+        ]
 
     def _accept(self, inbox, count):
         with self._handed.lock:
@@ -133,10 +144,10 @@ class ReceiveCalls(steps.StepStore):
         if bell is None:
             return []
         offered, names, more = bell.listen(0)
-        self._waiting.difference_update(names)
         if more:
             # Whoever waits looks: which of them has something takes a transaction.
-            names += self._waiting
+            names += list(self._waiting)
+        self._waiting.difference_update(names)
         return _join(offered, names)
 
     def interrupt(self):
@@ -145,7 +156,10 @@ class ReceiveCalls(steps.StepStore):
             bell.interrupt()
 
     def look(self, names):
-        return self._run(queues.look, names, makes_room=True)
+        found = self._run(queues.look, names, makes_room=True)
+        # Whoever was to ring for them may have been killed.
+        self._waiting.difference_update(found)
+        return found
 
     def pass_on(self, queue):
         self._run(queues.pass_on, queue, self._number(), makes_room=True)

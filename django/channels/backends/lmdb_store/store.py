@@ -149,6 +149,8 @@ class LMDBStore(ReceiveCalls):
 
     def flush(self, control):
         self._run(groups.flush, control, makes_room=True)
+        # What was handed over before is dropped by who takes the control entry.
+        self._waiting.clear()
 
     def close(self):
         """
@@ -157,10 +159,11 @@ class LMDBStore(ReceiveCalls):
         """
         with self._lock:
             environment, bell = self._environment, self._bell
+            if bell is not None:
+                # Whoever takes meanwhile finds in it what was handed over.
+                bell.close()
             self._forget_place()
             self._waiting.clear()
-            if bell is not None:
-                bell.close()
             if environment is not None:
                 environment.release(self)
 
@@ -237,10 +240,10 @@ class LMDBStore(ReceiveCalls):
             if not environment.is_current():
                 environment.reopen()
             self._run(processes.leave, number)
-            bell, self._bell = self._bell, None
-            life, self._life = self._life, None
-            if bell is not None:
+            if bell := self._bell:
                 bell.close()
+            self._bell = None
+            life, self._life = self._life, None
             life.end()
             self._waiting.clear()
             self._join()

@@ -225,7 +225,8 @@ class Reader:
                 if place.pairs:
                     break
                 bell.enlist(waiter, selection.names)
-                if heard is not None:
+                # Whoever listens may have heard of it before.
+                if heard is not None and self._store.hears(heard.name):
                     place.pairs = self._take_here(heard, limit)
                 else:
                     place.pairs = self.take(selection, limit, AHEAD, until)
