@@ -470,6 +470,37 @@ class LayerTests(IPCTests, SimpleTestCase):
                 found = self.layer.receive(["in!"], True, TIMEOUT)
         self.assertEqual(found, (self.name, {"n": 1}))
 
+    def test_what_is_put_back_by_a_cancelled_task_is_not_overtaken(self):
+        store, courier = self.layer._store, self.layer._owner.courier
+        taken, goes_on = threading.Event(), threading.Event()
+        take, waiting = self.layer._reader.take, self.until_it_waits()
+
+        def take_slowly(*args):
+            pairs = take(*args)
+            taken.set()
+            goes_on.wait(TIMEOUT)
+            return pairs
+
+        async def main():
+            with mock.patch.object(self.layer._reader, "take", take_slowly):
+                task = asyncio.create_task(self.layer.areceive(["in!"]))
+                self.assertTrue(await asyncio.to_thread(taken.wait, TIMEOUT))
+            task.cancel()
+            await asyncio.wait([task])
+            store.take(INBOX, 1, wait=AHEAD)
+            task = asyncio.create_task(self.layer.areceive(["in!"], True, TIMEOUT))
+            while not (waiting.is_set() or courier._calls):
+                await asyncio.sleep(0)
+            self.other.send(self.name, {"n": 2})
+            while waiting.is_set() and not task.done():
+                await asyncio.sleep(0)
+            goes_on.set()
+            self.assertEqual(await task, (self.name, {"n": 1}))
+
+        self.other.send(self.name, {"n": 1})
+        asyncio.run(main())
+        self.assertEqual(self.layer.receive(["in!"]), (self.name, {"n": 2}))
+
     def test_capacity_is_exact_once_nobody_waits(self):
         handed = self.count_handed()
 

@@ -70,8 +70,9 @@ class _Call:
 class _Errand:
     """A function that nobody waits for."""
 
-    def __init__(self, function, *args):
+    def __init__(self, function, *args, undo=None):
         self.function = function
+        self.undo = undo
         self._args = args
 
     def run(self):
@@ -91,6 +92,8 @@ class Courier:
         # How many calls are not worked off, and is a send on its way without them?
         self._open = 0
         self._flying = False
+        # How many calls are there that may have to be undone, or are being undone?
+        self._undoable = 0
         self._spinner = Spinner()
         self._ready = threading.Condition(threading.Lock())
         self._thread = None
@@ -112,7 +115,7 @@ class Courier:
             # Also when the loop is closed, and the coroutine with it.
             if call.abandon() and call.can_be_undone():
                 # Before the next call of the same reader: its order holds.
-                self._submit(_Errand(self._undo, call), first=True)
+                self._submit(_Errand(self._undo, call, undo=call.undo), first=True)
             raise
 
     def errand(self, function, *args):
@@ -136,6 +139,11 @@ class Courier:
     def is_busy(self):
         """Is something on its way, behind which the next call has to stay?"""
         return self._open > 0 or self._flying
+
+    @property
+    def may_undo(self):
+        """May something that was received go back to where it was?"""
+        return self._undoable > 0
 
     def _take_off(self, begin, *args):
         """Return a Flight if nothing else is on its way, and the store can begin it."""
@@ -170,6 +178,7 @@ class Courier:
     def _submit(self, call, first=False):
         with self._ready:
             self._open += 1
+            self._undoable += call.undo is not None
             if first:
                 self._calls.appendleft(call)
             else:
@@ -192,6 +201,9 @@ class Courier:
                 calls, self._calls = self._calls, deque()
             for group in _grouped(calls):
                 self._work(group)
+                if group[0].undo is not None:
+                    with self._ready:
+                        self._undoable -= 1
 
     def _work(self, calls):
         if calls[0].function is None:

@@ -276,7 +276,7 @@ class Reader:
     def _take_at_once(self, selection, limit):
         """Return what is there, or None where a thread is to look."""
         inbox = self._claimed_inbox(selection)
-        if inbox is None:
+        if inbox is None or self._owner.courier.may_undo:
             return None
         hears = self._store.hears(inbox.name)
         if hears and not inbox.has_messages():
