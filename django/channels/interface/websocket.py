@@ -9,14 +9,11 @@ specs/protocols/websocket.rst.
 
 import asyncio
 import contextlib
-import contextvars
 import enum
 import logging
-from collections import deque
 
 from django.channels.exceptions import MessageTooLarge
 from django.channels.interface.dispatch import NO_ROOM
-from django.channels.interface.eager import run_eagerly
 from django.channels.interface.endings import (
     ABNORMAL,
     NORMAL,
@@ -34,6 +31,7 @@ from django.channels.interface.frames import (
     reply_error,
 )
 from django.channels.interface.incoming import Incoming
+from django.channels.interface.writer import Writer
 from django.channels.security.websockets import describe_origin, is_origin_allowed
 
 # What a layer sends to the members of groups when messages may be lost.
@@ -77,14 +75,8 @@ class WebSocketConnection:
         # Whether _give_up() decided the end, and _abandon() could not wait for it.
         self._given_up = False
         self._abandoned = False
-        self._writer = None
+        self._writer = Writer()
         self._timer = None
-        self._waiting = deque()
-        # What the writer waits for while there is nothing to write.
-        self._work = None
-        # What is left of a reply that was begun, and the context of all of them.
-        self._rest = None
-        self._context = None
 
     async def serve(self):
         """Carry messages between the socket and its consumers until it ends."""
@@ -116,7 +108,7 @@ class WebSocketConnection:
         except MessageTooLarge:
             return await self._refuse(431, "Request headers too large.")
         reader = asyncio.ensure_future(self._read())
-        reader.add_done_callback(lambda task: self._wake())
+        reader.add_done_callback(lambda task: self._writer.wake())
         try:
             await self._write_until(reader)
         finally:
@@ -165,9 +157,8 @@ class WebSocketConnection:
 
     def _deliver(self, reply):
         """Take a reply from the inbox. Called on this connection's loop."""
-        if is_only_text(reply) and self._is_idle():
-            self._write_now(reply)
-            return
+        if is_only_text(reply) and self._writer.is_idle and self._is_open():
+            return self._writer.write_now(reply)
         kind = reply.get("type")
         if kind is not None and self._incoming.hear(kind, reply):
             return
@@ -177,28 +168,13 @@ class WebSocketConnection:
         if self._given_up or self._state is State.CLOSED:
             return
         limit = self._limits["WEBSOCKET_PENDING_MESSAGES"]
-        if limit is not None and len(self._waiting) >= limit:
+        if limit is not None and len(self._writer) >= limit:
             self._give_up(TRY_AGAIN_LATER, "it does not read its messages")
         else:
-            self._waiting.append(reply)
-            self._wake()
+            self._writer.add(reply)
 
-    def _is_idle(self):
-        """Return whether the socket is open, and its writer waits for work."""
-        if self._state is not State.OPEN or self._work is None:
-            return False
-        return not (self._work.done() or self._waiting or self._is_over)
-
-    def _write_now(self, reply):
-        """Write a reply, as far as that is possible without waiting."""
-        self._rest = run_eagerly(self._write(reply), self._writer, self._context)
-        if self._rest is not None:
-            self._wake()
-
-    def _wake(self):
-        """Have the writer look what there is to do."""
-        if self._work is not None and not self._work.done():
-            self._work.set_result(None)
+    def _is_open(self):
+        return self._state is State.OPEN and not self._is_over
 
     def _give_up(self, code, reason):
         """Drop what waits and have the socket closed."""
@@ -206,10 +182,9 @@ class WebSocketConnection:
             self._given_up = True
             self._incoming.close_code = code
             logger.warning("Closing %s with %d: %s.", self._scope["path"], code, reason)
-            self._waiting.clear()
-            self._waiting.append({"close": code})
-            self._wake()
-            if self._writer is not None:
+            self._writer.clear()
+            self._writer.add({"close": code})
+            if self._writer.is_running:
                 self._set_timer(CLOSE_SECONDS, self._abandon)
 
     def _abandon(self):
@@ -224,21 +199,13 @@ class WebSocketConnection:
 
     async def _write_until(self, reader):
         """Write replies until the socket ends, or has been closed long enough."""
-        self._writer = asyncio.current_task()
-        self._context = contextvars.copy_context()
         if seconds := self._limits["WEBSOCKET_HANDSHAKE_SECONDS"]:
             self._set_timer(seconds, self._expire)
+        live = (State.CONNECTING, State.OPEN)
         try:
-            while True:
-                if self._rest is not None:
-                    rest, self._rest = self._rest, None
-                    await rest
-                elif self._state not in (State.CONNECTING, State.OPEN) or reader.done():
-                    break
-                elif self._waiting:
-                    self._write_now(self._waiting.popleft())
-                else:
-                    await self._wait_for_work()
+            await self._writer.run(
+                self._write, lambda: self._state in live and not reader.done()
+            )
         except OSError:
             # The server says so when the client is gone; the reader hears why.
             self._state = State.CLOSING
@@ -253,16 +220,6 @@ class WebSocketConnection:
             await asyncio.wait([reader], timeout=CLOSE_SECONDS)
         if reader.done():
             reader.result()
-
-    async def _wait_for_work(self):
-        self._work = asyncio.get_running_loop().create_future()
-        try:
-            await self._work
-        except asyncio.CancelledError as error:
-            if self._rest is None:
-                raise
-            # It came for the reply that was begun meanwhile.
-            self._rest.cancel(error)
 
     def _expire(self):
         if self._state is State.CONNECTING:
@@ -309,7 +266,7 @@ class WebSocketConnection:
 
     async def _close(self, close):
         self._state = State.CLOSING
-        self._waiting.clear()
+        self._writer.clear()
         code = NORMAL if close is True else close
         self._incoming.close_code = code
         await close_socket(self._send, code)
