@@ -75,16 +75,44 @@ class WritingTests(LoopLayers, IPCLayers, SimpleTestCase):
         self.assertEqual(name, self.name)
         return message["n"]
 
+    def no_thread(self):
+        """Have a call fail that is made in a thread."""
+        error = AssertionError("A call was made in a thread.")
+        return mock.patch.object(self.layer._courier, "_submit", side_effect=error)
+
     def test_no_thread_is_needed_while_nobody_else_writes(self):
         async def main():
             await self.claim()
-            with mock.patch.object(self.layer._courier, "_submit") as submit:
+            with self.no_thread():
                 for n in range(3):
                     await self.layer.asend(self.name, {"n": n})
                     self.assertEqual(await self.receive(), n)
                     await self.layer.asend_group("group", {"n": n})
                     self.assertEqual(await self.receive(), n)
-            submit.assert_not_called()
+
+        asyncio.run(main())
+
+    def test_no_thread_is_needed_after_a_receive_that_needed_one(self):
+        courier, reader = self.layer._courier, self.layer._reader
+        goes_on = threading.Event()
+        work = courier._work
+
+        def work_and_stay(calls):
+            work(calls)
+            goes_on.wait(TIMEOUT)
+
+        async def main():
+            await self.claim()
+            for n in (1, 2):
+                await self.layer.asend(self.name, {"n": n})
+            with mock.patch.object(courier, "_work", work_and_stay):
+                with mock.patch.object(reader, "_take_at_once", return_value=None):
+                    self.assertEqual(await self.receive(), 1)
+                try:
+                    with self.no_thread():
+                        self.assertEqual(await self.receive(), 2)
+                finally:
+                    goes_on.set()
 
         asyncio.run(main())
 

@@ -28,6 +28,8 @@ class _Call:
         self.function = function
         self.args = args
         self.undo = undo
+        # Stands for it where it is not to be kept alive, with who waits for it.
+        self.key = object()
         self.result = self.error = None
         self._lock = threading.Lock()
         self._finished = self._abandoned = False
@@ -73,6 +75,7 @@ class _Errand:
     def __init__(self, function, *args, undo=None):
         self.function = function
         self.undo = undo
+        self.key = object()
         self._args = args
 
     def run(self):
@@ -92,8 +95,8 @@ class Courier:
         # How many calls are not worked off, and is a send on its way without them?
         self._open = 0
         self._flying = False
-        # How many calls are there that may have to be undone, or are being undone?
-        self._undoable = 0
+        # The keys of calls that may have to be undone, or are being undone.
+        self._undoable = set()
         self._spinner = Spinner()
         self._ready = threading.Condition(threading.Lock())
         self._thread = None
@@ -110,13 +113,17 @@ class Courier:
         call = _Call(function, args, undo)
         self._submit(call)
         try:
-            return await call.future
+            result = await call.future
         except BaseException:
             # Also when the loop is closed, and the coroutine with it.
-            if call.abandon() and call.can_be_undone():
-                # Before the next call of the same reader: its order holds.
-                self._submit(_Errand(self._undo, call, undo=call.undo), first=True)
+            if call.abandon():
+                if call.can_be_undone():
+                    # Before the next call of the same reader: its order holds.
+                    self._submit(_Errand(self._undo, call, undo=call.undo), first=True)
+                self._undoable.discard(call.key)
             raise
+        self._undoable.discard(call.key)
+        return result
 
     def errand(self, function, *args):
         """Have a function called in the thread that reports its failures itself."""
@@ -143,7 +150,7 @@ class Courier:
     @property
     def may_undo(self):
         """May something that was received go back to where it was?"""
-        return self._undoable > 0
+        return bool(self._undoable)
 
     def _take_off(self, begin, *args):
         """Return a Flight if nothing else is on its way, and the store can begin it."""
@@ -178,7 +185,8 @@ class Courier:
     def _submit(self, call, first=False):
         with self._ready:
             self._open += 1
-            self._undoable += call.undo is not None
+            if call.undo is not None:
+                self._undoable.add(call.key)
             if first:
                 self._calls.appendleft(call)
             else:
@@ -201,9 +209,6 @@ class Courier:
                 calls, self._calls = self._calls, deque()
             for group in _grouped(calls):
                 self._work(group)
-                if group[0].undo is not None:
-                    with self._ready:
-                        self._undoable -= 1
 
     def _work(self, calls):
         if calls[0].function is None:
@@ -213,6 +218,7 @@ class Courier:
         with self._ready:
             self._open -= len(calls)
         if isinstance(calls[0], _Errand):
+            self._undoable.discard(calls[0].key)
             return
         loops = {}
         for call in calls:
@@ -224,6 +230,9 @@ class Courier:
                 loops.setdefault(call.loop, []).append(call)
             elif call.can_be_undone():
                 self._undo(call)
+                call.result = []
+            if not call.can_be_undone():
+                self._undoable.discard(call.key)
         for loop, done in loops.items():
             # RuntimeError: it was closed, and its coroutines will be, too.
             with contextlib.suppress(RuntimeError):
