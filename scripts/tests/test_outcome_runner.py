@@ -37,27 +37,61 @@ class SecondTests(FirstTests):
     def test_is_skipped(self):
         self.skipTest("not here")
 """
+# What hangs before, in, and on a loop of, a test.
+HANGING = """
+import asyncio
+import threading
+from django.test import SimpleTestCase
+
+class FirstTests(SimpleTestCase):
+    def test_passes(self):
+        pass
+
+    def test_waits_for_a_thread(self):
+        threading.Event().wait()
+
+    def test_waits_on_a_loop(self):
+        async def wait_here():
+            await asyncio.Event().wait()
+
+        asyncio.run(wait_here())
+
+class SecondTests(FirstTests):
+    @classmethod
+    def setUpClass(cls):
+        threading.Event().wait()
+"""
 RUN = """
 import django
 from django.conf import settings
-settings.configure(DATABASES={}, INSTALLED_APPS=[])
+settings.configure(DATABASES={{}}, INSTALLED_APPS=[])
 django.setup()
+import time_limit
 from outcome_runner import OutcomeRunner
-OutcomeRunner(verbosity=1, interactive=False, parallel=2).run_tests(["test_locked"])
+time_limit.SECONDS = {seconds}
+runner = OutcomeRunner(verbosity=1, interactive=False, parallel={parallel})
+runner.run_tests(["test_it"])
 """
 
 
 @unittest.skipUnless((TREE / "django/__init__.py").exists(), "build/ is not built.")
-class OutcomeRunnerTests(unittest.TestCase):
+class RunnerTestCase(unittest.TestCase):
+    """Has ``output`` and ``outcomes`` of a run of ``tests``, the text of a module."""
+
+    tests = ""
+    parallel = 2
+    seconds = 60
+
     @classmethod
     def setUpClass(cls):
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
-        Path(folder.name, "test_locked.py").write_text(LOCKED)
+        Path(folder.name, "test_it.py").write_text(cls.tests)
         result = Path(folder.name, "outcomes.json")
         path = os.pathsep.join([str(TREE), str(RECORDING), folder.name])
+        run = RUN.format(parallel=cls.parallel, seconds=cls.seconds)
         done = subprocess.run(
-            [sys.executable, "-c", RUN],
+            [sys.executable, "-c", run],
             env={**os.environ, "PYTHONPATH": path, "OUTCOMES_FILE": str(result)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -68,18 +102,49 @@ class OutcomeRunnerTests(unittest.TestCase):
         cls.output = done.stdout
         cls.outcomes = Outcomes.read(result)
 
+
+class OutcomeRunnerTests(RunnerTestCase):
+    tests = LOCKED
+
     def test_outcomes_of_all_processes_are_recorded(self):
-        expected = {"test_locked.SecondTests.test_is_skipped": ("skipped: not here",)}
+        expected = {"test_it.SecondTests.test_is_skipped": ("skipped: not here",)}
         for name in ("FirstTests", "SecondTests"):
-            expected[f"test_locked.{name}.test_passes"] = ("passed",)
-            expected[f"test_locked.{name}.test_raises"] = ("error",)
-            expected[f"test_locked.{name}.test_has_subtests"] = ("failed",)
+            expected[f"test_it.{name}.test_passes"] = ("passed",)
+            expected[f"test_it.{name}.test_raises"] = ("error",)
+            expected[f"test_it.{name}.test_has_subtests"] = ("failed",)
         self.assertEqual(self.outcomes.tests, expected, self.output)
 
     def test_an_exception_that_cannot_be_pickled_keeps_its_text(self):
-        fault = self.outcomes.faults["test_locked.FirstTests.test_raises"]
+        fault = self.outcomes.faults["test_it.FirstTests.test_raises"]
         self.assertIn("LockedError: number 1", fault)
 
     def test_a_failed_subtest_of_a_test_that_cannot_be_pickled_is_shown(self):
         self.assertIn("(number=1)", self.output)
         self.assertIn("AssertionError: 1 == 1", self.output)
+
+
+class TimeLimitTests(RunnerTestCase):
+    """A test that hangs fails, and what it waited for is shown."""
+
+    tests = HANGING
+    seconds = 1
+
+    def test_what_hangs_fails_and_the_others_run(self):
+        name = "test_it.FirstTests"
+        expected = {
+            f"{name}.test_passes": ("passed",),
+            f"{name}.test_waits_for_a_thread": ("error",),
+            f"{name}.test_waits_on_a_loop": ("error",),
+            "setUpClass (test_it.SecondTests)": ("error",),
+        }
+        self.assertEqual(self.outcomes.tests, expected, self.output)
+        for fault in self.outcomes.faults.values():
+            self.assertIn("took more than 1 s", fault)
+
+    def test_it_is_shown_where_it_hangs(self):
+        for function in ("test_waits_for_a_thread", "wait_here", "setUpClass"):
+            self.assertIn(f"in {function}\n", self.output)
+
+
+class SerialTimeLimitTests(TimeLimitTests):
+    parallel = 1

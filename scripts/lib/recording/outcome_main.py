@@ -7,6 +7,7 @@ The argument is the folder of the scripts; their tests are in ``tests`` there.
 import sys
 import unittest
 
+import time_limit
 from outcome_result import OutcomeResult
 
 if __name__ == "__main__":
@@ -16,6 +17,7 @@ if __name__ == "__main__":
         f"{scripts}/tests", top_level_dir=scripts
     )
     runner = unittest.TextTestRunner(resultclass=OutcomeResult, stream=sys.stdout)
-    result = runner.run(suite)
+    with time_limit.limited():
+        result = runner.run(suite)
     result.write()
     sys.exit(not result.wasSuccessful())

@@ -4,6 +4,8 @@ import json
 import os
 import unittest
 
+import time_limit
+
 OUTCOMES_FILE_VARIABLE = "OUTCOMES_FILE"
 
 
@@ -19,6 +21,10 @@ class OutcomeResult(unittest.TextTestResult):
         super().__init__(*args, **kwargs)
         self.outcomes = {}
         self.faults = {}
+
+    def startTest(self, test):
+        super().startTest(test)
+        time_limit.renew()
 
     def record(self, test, outcome):
         self.outcomes.setdefault(test_id(test), []).append(outcome)

@@ -10,7 +10,9 @@ run, because a test keeps something that no pickle can hold, as a lock.
 
 import pickle
 import traceback
+from contextlib import nullcontext
 
+import time_limit
 from outcome_result import OutcomeResult
 
 from django.test.runner import (
@@ -55,6 +57,10 @@ def portable(test, err):
 class PortableResult(RemoteTestResult):
     """The events of one process, each of them picklable."""
 
+    def startTest(self, test):
+        super().startTest(test)
+        time_limit.renew()
+
     def addError(self, test, err):
         super().addError(test, portable(test, err))
 
@@ -74,6 +80,10 @@ class PortableResult(RemoteTestResult):
 class PortableRunner(RemoteTestRunner):
     resultclass = PortableResult
 
+    def run(self, test):
+        with time_limit.limited():
+            return super().run(test)
+
 
 class PortableSuite(ParallelTestSuite):
     runner_class = PortableRunner
@@ -88,6 +98,9 @@ class OutcomeRunner(DiscoverRunner):
         return super().get_resultclass() or OutcomeResult
 
     def run_suite(self, suite, **kwargs):
-        result = super().run_suite(suite, **kwargs)
+        # In parallel runs, each process that runs tests limits them itself.
+        is_serial = not isinstance(suite, self.parallel_test_suite)
+        with time_limit.limited() if is_serial else nullcontext():
+            result = super().run_suite(suite, **kwargs)
         result.write()
         return result
