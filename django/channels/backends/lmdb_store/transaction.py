@@ -22,7 +22,7 @@ class Transaction:
         *("_cursor", "_queues", "_expectations"),
     )
 
-    def __init__(self, txn, now, expectations=None):
+    def __init__(self, txn, now, expectations):
         self.get = txn.get
         self.delete = txn.delete
         self.now = now

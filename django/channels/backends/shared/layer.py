@@ -67,12 +67,12 @@ class SharedChannelLayer(BaseChannelLayer):
     def send(self, channel, message):
         queues = self._address(channel, message)
         if queues and not self._store.append(queues)[0]:
-            raise full_error(channel, *queues[0])
+            raise full_error(channel, queues[0])
 
     async def asend(self, channel, message):
         queues = self._address(channel, message)
         if queues and not (await self._courier.send(queues))[0]:
-            raise full_error(channel, *queues[0])
+            raise full_error(channel, queues[0])
 
     def send_batch(self, messages):
         batch = self._batch(options.check_batch(messages, self.max_message_size))

@@ -58,12 +58,13 @@ class Batch:
             if count == len(payloads):
                 continue
             for index, channel in self._places[name][count:]:
-                self.results[index] = full_error(channel, *queue)
+                self.results[index] = full_error(channel, queue)
 
 
-def full_error(channel, queue, capacity, payloads):
+def full_error(channel, queue):
     """Return the error for a message to a channel whose queue has no room."""
+    name, capacity, _ = queue
     return ChannelFull(
-        f"Channel {str.__str__(channel)!r} is full: the capacity of {queue!r} is "
+        f"Channel {str.__str__(channel)!r} is full: the capacity of {name!r} is "
         f"{capacity} messages."
     )
