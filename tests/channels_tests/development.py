@@ -25,6 +25,10 @@ def connect(message):
 
 
 def receive(message):
+    if message["text"] == "flood":
+        # More than the sockets of a client and a server hold.
+        for _ in range(20):
+            message.reply_channel.send({"text": "x" * 1_000_000})
     message.reply_channel.send({"text": "echo " + message["text"]})
 
 

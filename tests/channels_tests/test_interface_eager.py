@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import sys
+from importlib.util import find_spec
 
 from django.channels.interface.eager import run_eagerly
 from django.test import SimpleTestCase
@@ -167,6 +168,15 @@ class EagerTests(SimpleTestCase):
             await self.end(rest)
 
 
+def autobahn_errors():
+    """Return what Daphne raises, if it is installed."""
+    if find_spec("autobahn") is None:
+        return []
+    from autobahn.exception import Disconnected
+
+    return [Disconnected("gone")]
+
+
 class SocketTests(WebSocketTestCase):
     """Sockets on a server that may have to wait until it can send."""
 
@@ -226,13 +236,15 @@ class SocketTests(WebSocketTestCase):
         await client.disconnect()
 
     async def test_a_client_that_is_gone_ends_the_socket(self):
-        client, connect = await self.open()
-        self.error = OSError("gone")
-        await self.reply(connect, text="1")
-        await self.reply(connect, text="2")
-        await client.disconnect(1006)
-        await self.assertDisconnected(code=1006)
-        self.assertEqual(len(self.senders), 2)
+        for error in (OSError("gone"), *autobahn_errors()):
+            with self.subTest(error=error):
+                client, connect = await self.open()
+                self.error = error
+                await self.reply(connect, text="1")
+                await self.reply(connect, text="2")
+                await client.disconnect(1006)
+                await self.assertDisconnected(code=1006)
+                self.assertEqual(len(self.senders), 2)
 
     async def test_an_error_of_the_server_is_raised_to_it(self):
         client, connect = await self.open()

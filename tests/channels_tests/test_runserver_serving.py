@@ -5,6 +5,28 @@ from http.client import IncompleteRead
 from unittest import skipUnless
 
 from .development import RunserverTestCase
+from .processes import PATIENCE_SECONDS
+
+HANDSHAKE = (
+    b"GET /chat HTTP/1.1\r\nHost: localhost\r\n"
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+TEXT, CLOSE = 0x81, 0x88
+
+
+def frame(kind, payload=b""):
+    """Return a short frame of a client, masked with zeros."""
+    return bytes([kind, 0x80 | len(payload), 0, 0, 0, 0]) + payload
+
+
+def read_until(client, end):
+    """Read from a socket until there was a sequence of bytes."""
+    found = b""
+    while end not in found:
+        data = client.recv(1000)
+        assert data, found
+        found += data
 
 
 class ServingTests(RunserverTestCase):
@@ -71,6 +93,20 @@ class ServingTests(RunserverTestCase):
             with self.assertRaisesMessage(ConnectionClosed, "1009"):
                 client.recv(timeout=30)
         self.assertEqual(server.get("/paths")[0], 200)
+
+    def test_a_client_that_closes_without_reading(self):
+        """What it is sent later is dropped, without a word in the log."""
+        server = self.serve("--noreload")
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.settimeout(PATIENCE_SECONDS)
+            client.sendall(HANDSHAKE)
+            read_until(client, b"\r\n\r\n")
+            client.sendall(frame(TEXT, b"flood"))
+            read_until(client, b"xxx")
+            client.sendall(frame(TEXT, b"hello") + frame(CLOSE))
+            server.process.wait_for_line(r"^consumed /chat 1006$")
+        self.assertEqual(server.get("/paths")[0], 200)
+        self.assertQuiet(server.process)
 
     def test_timeouts(self):
         """The timeouts of the command line are in force."""

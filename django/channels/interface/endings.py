@@ -4,6 +4,8 @@ How a socket is refused or closed, as far as its server can.
 In: decisions of websocket.py. Out: events for the server.
 """
 
+import sys
+
 from django.channels.exceptions import LayerUnavailable
 
 # Close codes, RFC 6455 section 7.4.1.
@@ -34,6 +36,14 @@ async def close_socket(send, code):
             raise
         # Daphne's own protocol sends 1000 and nothing else below 3000.
         await send({"type": "websocket.close", "code": code + PRIVATE})
+
+
+def says_gone(error):
+    """Return whether a server raised an exception because the client is gone."""
+    # Daphne lets one of Autobahn pass, which is no OSError.
+    autobahn = sys.modules.get("autobahn.exception")
+    gone = (OSError,) if autobahn is None else (OSError, autobahn.Disconnected)
+    return isinstance(error, gone)
 
 
 async def refuse_handshake(send, scope, status, reason):

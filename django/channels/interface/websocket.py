@@ -22,6 +22,7 @@ from django.channels.interface.endings import (
     close_socket,
     describe_refusal,
     refuse_handshake,
+    says_gone,
 )
 from django.channels.interface.frames import (
     get_handshake,
@@ -206,8 +207,10 @@ class WebSocketConnection:
             await self._writer.run(
                 self._write, lambda: self._state in live and not reader.done()
             )
-        except OSError:
-            # The server says so when the client is gone; the reader hears why.
+        except Exception as error:
+            if not says_gone(error):
+                raise
+            # The reader hears why.
             self._state = State.CLOSING
         except asyncio.CancelledError:
             if not self._abandoned:
