@@ -8,6 +8,7 @@ import sqlite3
 
 from django.channels.backends.database import DatabaseChannelLayer
 from django.channels.backends.sql_store.bells import can_read
+from django.channels.exceptions import LayerUnavailable
 from django.db import connections, transaction
 from django.test import SimpleTestCase, override_settings, tag
 from django.test.layer_conformance import children
@@ -118,6 +119,49 @@ class TransactionTests:
         self.assertNotIn(SECRET, str(logs.output))
 
 
+class LossTests:
+    """For databases with a server, by terminate(step), which ends its connection."""
+
+    def test_a_connection_that_is_lost_in_a_transaction_is_replaced(self):
+        tries = []
+
+        def work(step):
+            tries.append(step)
+            if len(tries) == 1:
+                self.terminate(step)
+            return step.row("SELECT 1")
+
+        result = self.layer._store._run(work)
+        self.assertEqual((result, len(tries)), ((1,), 2))
+
+    def test_a_connection_that_is_lost_again_and_again_is_reported(self):
+        tries = []
+
+        def work(step):
+            tries.append(step)
+            self.terminate(step)
+            return step.row("SELECT 1")
+
+        with self.assertRaisesMessage(LayerUnavailable, "is not available"):
+            self.layer._store._run(work)
+        self.assertEqual(len(tries), 2)
+
+    def test_what_may_be_committed_is_not_done_again(self):
+        tries = []
+
+        def work(step):
+            tries.append(step)
+            self.terminate(step)
+
+        with self.assertRaisesMessage(LayerUnavailable, "is not available"):
+            self.layer._store._run(work)
+        with self.assertRaisesMessage(LayerUnavailable, "is not available"):
+            self.layer._store._run(
+                lambda step: work(step) or step.row("SELECT 1"), begin=False
+            )
+        self.assertEqual(len(tries), 2)
+
+
 class SQLiteTransactionTests(TransactionTests, SQLiteTestCase, SimpleTestCase):
     def test_the_application_locks_its_own_file_only(self):
         with transaction.atomic(using=self.using):
@@ -129,7 +173,9 @@ class SQLiteTransactionTests(TransactionTests, SQLiteTestCase, SimpleTestCase):
             self.layer.send("a", {})
 
 
-class PostgreSQLTransactionTests(TransactionTests, PostgreSQLTestCase, SimpleTestCase):
+class PostgreSQLTransactionTests(
+    LossTests, TransactionTests, PostgreSQLTestCase, SimpleTestCase
+):
     def test_a_process_that_stood_still_in_a_transaction_begins_it_again(self):
         """The server has ended it, for the sake of those who wait for its locks."""
         tries = []
@@ -145,7 +191,18 @@ class PostgreSQLTransactionTests(TransactionTests, PostgreSQLTestCase, SimpleTes
         result = self.layer._store._run(work)
         self.assertEqual((result, len(tries)), ((1,), 2))
 
+    def terminate(self, step):
+        raw = step.cursor.connection
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", [raw.info.backend_pid])
+        wait_for(lambda: can_read(raw.fileno()), "the server says farewell")
+
 
 @tag("full")
-class MariaDBTransactionTests(TransactionTests, MariaDBTestCase, SimpleTestCase):
-    pass
+class MariaDBTransactionTests(
+    LossTests, TransactionTests, MariaDBTestCase, SimpleTestCase
+):
+    def terminate(self, step):
+        number = step.cursor.connection.thread_id()
+        with self.connection.cursor() as cursor:
+            cursor.execute("KILL %s", [number])

@@ -1,10 +1,10 @@
 """
 The store's own connections: opened at first use, shared by threads, closed at forks.
 
-In: steps of store.py, each a function that is given a Step. Out: the driver's
-connections. They are never those of the application, so that no rollback of a
-view touches a message; and never used through Django's cursors, which refuse
-threads with a running event loop and log what is sent.
+In: running.py, which runs steps on them, and listening.py. Out: the driver's
+connections. They are never those of the application, so that no rollback of a view
+touches a message; and never used through Django's cursors, which refuse threads with
+a running event loop and log what is sent.
 """
 
 import asyncio
@@ -16,11 +16,7 @@ import weakref
 from django.channels.exceptions import LayerUnavailable
 
 from .dialects import LOCK_SECONDS
-from .steps import Step
 from .testing import DeletionWatch, in_tests
-
-# How often a transaction is repeated that failed for another one.
-MAX_CONFLICTS = 10
 
 # The pools that take care of themselves at a fork.
 _pools = weakref.WeakSet()
@@ -61,81 +57,13 @@ class Pool:
         self._opening = 0
         _pools.add(self)
 
-    # Steps.
-
-    def run(self, work, *args, begin=True):
-        """
-        Return ``work(step, *args)`` and what it left to ring, in a transaction.
-
-        Without ``begin`` it is one statement, which is a transaction of its own.
-        """
-        for attempt in range(MAX_CONFLICTS):
-            with self.errors():
-                connection = self._begin() if begin else self._acquire()
-            step = Step(connection.cursor, self._tables, self.dialect)
-            try:
-                result = work(step, *args)
-                if begin:
-                    connection.cursor.execute("COMMIT")
-            except BaseException as error:
-                self._roll_back(connection)
-                if attempt + 1 < MAX_CONFLICTS and self.dialect.is_conflict(error):
-                    continue
-                self._raise(error)
-            self._release(connection)
-            return result, step.rings
-
-    def read(self, work, *args):
-        """Return ``work(step, *args)``, one query that needs no transaction."""
-        with self.errors():
-            connection = self._acquire()
-            try:
-                step = Step(connection.cursor, self._tables, self.dialect)
-                result = work(step, *args)
-            except BaseException:
-                self._discard(connection)
-                raise
-            self._release(connection)
-            return result
-
-    def _begin(self):
-        connection = self._acquire()
-        try:
-            self.dialect.begin(connection.cursor)
-        except self.dialect.driver.Error as error:
-            self._discard(connection)
-            if self.dialect.has_one_writer and "locked" in str(error):
-                raise
-        except BaseException:
-            self._discard(connection)
-            raise
-        else:
-            return connection
-        # It was idle, and its server went away. Nothing was done yet.
-        self._discard_free()
-        connection = self._acquire()
-        try:
-            self.dialect.begin(connection.cursor)
-        except BaseException:
-            self._discard(connection)
-            raise
-        return connection
-
-    def _roll_back(self, connection):
-        try:
-            connection.cursor.execute("ROLLBACK")
-        except Exception:
-            self._discard(connection)
-        else:
-            self._release(connection)
-
     # Errors.
 
     def errors(self):
         """Return a context in which the driver's errors become LayerUnavailable."""
-        return _Errors(self._raise)
+        return _Errors(self.fail)
 
-    def _raise(self, error):
+    def fail(self, error):
         """Raise an error, as a LayerUnavailable if it is the driver's."""
         driver = self.dialect.driver
         if not isinstance(error, driver.Error):
@@ -190,7 +118,8 @@ class Pool:
             raise
         return raw
 
-    def _acquire(self):
+    def acquire(self):
+        """Return a Connection for the caller to release() or discard()."""
         with self._lock:
             self._check_name_locked()
             while not self._free and self._count >= self.dialect.max_connections:
@@ -224,17 +153,20 @@ class Pool:
             raise
         return connection
 
-    def _release(self, connection):
+    def release(self, connection):
+        """Have others use a connection."""
         with self._lock:
             self._free.append(connection)
             self._notify_locked()
 
-    def _discard(self, connection):
+    def discard(self, connection):
+        """Close a connection that may be of no use any more."""
         with self._lock:
             self._close_locked(connection)
             self._notify_locked()
 
-    def _discard_free(self):
+    def discard_free(self):
+        """Close the connections that nobody uses just now."""
         with self._lock:
             while self._free:
                 self._close_locked(self._free.pop())
@@ -252,6 +184,11 @@ class Pool:
         except Exception:
             # It is gone already.
             pass
+
+    def check_name(self):
+        """See _check_name_locked()."""
+        with self._lock:
+            self._check_name_locked()
 
     def _check_name_locked(self):
         """Go along with a test runner that puts another database in place."""
@@ -281,24 +218,9 @@ class Pool:
         self.on_deletion()
         with self._lock:
             self._wait_for_all_locked()
-        self.close()
-
-    def make(self, function):
-        """Return what a function does with a cursor that is not set up."""
-        with self._lock:
-            self._check_name_locked()
-        with self.errors():
-            raw = self.open()
-            try:
-                return function(self.dialect.cursor(raw))
-            finally:
-                raw.close()
+        self.discard_free()
 
     # The ends.
-
-    def close(self):
-        """Close the connections that nobody uses just now."""
-        self._discard_free()
 
     def leave(self):
         """Forget, in a forked child, connections that are the parent's."""

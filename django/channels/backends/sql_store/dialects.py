@@ -140,6 +140,10 @@ class Dialect:
         """Return whether a transaction failed for another one, and may be repeated."""
         return False
 
+    def is_lost(self, raw, error):
+        """Return whether an error of a connection means that its server ended it."""
+        return False
+
     def is_missing_table(self, error):
         """Return whether the tables are not there."""
         return False

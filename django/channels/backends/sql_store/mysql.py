@@ -11,6 +11,8 @@ from .dialects import IDLE_SECONDS, LOCK_SECONDS, Dialect
 
 # Numbers of the server's errors.
 DEADLOCK, LOCK_TIMEOUT, NO_SUCH_TABLE = 1213, 1205, 1146
+# Of the server and the driver: the connection was killed, is gone, was lost.
+LOST = (1927, 2006, 2013)
 # The first releases that leave out rows that are locked.
 SKIPPING = {"MySQL": (8, 0), "MariaDB": (10, 6)}
 
@@ -65,6 +67,9 @@ class MySQL(Dialect):
 
     def is_conflict(self, error):
         return self._number(error) in (DEADLOCK, LOCK_TIMEOUT)
+
+    def is_lost(self, raw, error):
+        return isinstance(error, self.driver.Error) and self._number(error) in LOST
 
     def is_missing_table(self, error):
         return self._number(error) == NO_SUCH_TABLE

@@ -108,6 +108,9 @@ class PostgreSQL(Dialect):
     def is_conflict(self, error):
         return self._state(error) in CONFLICTS
 
+    def is_lost(self, raw, error):
+        return isinstance(error, self.driver.Error) and bool(raw.closed)
+
     def is_missing_table(self, error):
         return self._state(error) in NO_SUCH_TABLE
 

@@ -21,6 +21,7 @@ from .groups import Groups
 from .listening import Listener
 from .processes import PRUNE_SECONDS, Processes
 from .queues import Queues
+from .running import Runner
 from .schema import Schema
 from .tables import Tables
 
@@ -37,6 +38,7 @@ class SQLStore(Store):
         self.tables = Tables(dialect, table)
         self.schema = Schema(dialect, self.tables)
         self._pool = Pool(dialect, self.tables, self.schema.check)
+        self._runner = Runner(self._pool, self.tables)
         self._processes = Processes(dialect)
         calls = Calls if dialect.functions else Queues
         self._queues = calls(dialect, self._processes, expiry)
@@ -59,7 +61,7 @@ class SQLStore(Store):
 
     def _run(self, work, *args, begin=True):
         """Return what a step returns, after ringing whom it has to."""
-        result, rings = self._pool.run(work, *args, begin=begin)
+        result, rings = self._runner.run(work, *args, begin=begin)
         if rings or time.monotonic() > self._prune_at:
             # The step is done: what fails now must not hide its result.
             with suppress(LayerUnavailable):
@@ -135,7 +137,7 @@ class SQLStore(Store):
         self._run(self._groups.claim, registrations, inboxes, self.incarnation)
 
     def is_foreign(self, inbox):
-        return self._pool.read(self._groups.is_foreign, inbox, self.incarnation)
+        return self._runner.read(self._groups.is_foreign, inbox, self.incarnation)
 
     def add(self, group, channel, capacity, seconds):
         self._run(self._groups.add, group, channel, capacity, seconds)
@@ -156,7 +158,7 @@ class SQLStore(Store):
 
     def _renew_locked(self):
         # Connects, so that it is known where the file is.
-        self._pool.read(lambda step: None)
+        self._runner.read(lambda step: None)
         if self.incarnation is not None:
             if not self._listener.is_open:
                 self._listener.open(self.incarnation, self._folder)
@@ -192,10 +194,10 @@ class SQLStore(Store):
 
     def _missing(self, names):
         """Return those queues of which a ring was lost, or cannot be heard."""
-        return names - self._pool.read(self._processes.waits, self.incarnation)
+        return names - self._runner.read(self._processes.waits, self.incarnation)
 
     def look(self, names):
-        return self._pool.read(self._queues.look, names) if names else []
+        return self._runner.read(self._queues.look, names) if names else []
 
     def pass_on(self, queue):
         self._run(self._pass_on, queue)
@@ -236,7 +238,7 @@ class SQLStore(Store):
         with self._life:
             # Not while another thread opens it.
             self._listener.close()
-        self._pool.close()
+        self._pool.discard_free()
 
     def leave(self):
         self._listener.leave()
@@ -248,4 +250,4 @@ class SQLStore(Store):
 
         Return whether that was needed.
         """
-        return self._pool.make(self.schema.make)
+        return self._runner.make(self.schema.make)
