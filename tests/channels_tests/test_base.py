@@ -128,6 +128,15 @@ class SyncBridgeTests(SimpleTestCase):
         self.assertFalse(thread.is_alive())
         self.assertEqual(set(threading.enumerate()) - before, set())
 
+    def test_a_thread_that_cannot_be_started_is_started_by_the_next_call(self):
+        error = RuntimeError("can't start new thread")
+        with mock.patch.object(threading.Thread, "start", side_effect=error):
+            with self.assertRaisesMessage(RuntimeError, str(error)):
+                self.layer.send("a", {})
+        self.assertIsNone(self.layer._bridge._loop)
+        self.layer.send("a", {"n": 1})
+        self.assertEqual(self.layer.receive(["a"]), ("a", {"n": 1}))
+
     def test_a_call_within_its_own_loop_is_an_error(self):
         async def agroup_add(group, channel):
             self.layer.send("a", {})

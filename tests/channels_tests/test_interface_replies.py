@@ -1,8 +1,9 @@
 import asyncio
 import gc
 import queue
+import threading
 import weakref
-from unittest import mock
+from unittest import mock, skipUnless
 
 from django.channels.interface import replies
 from django.channels.interface.replies import ReplyInbox
@@ -102,6 +103,53 @@ class ReplyInboxTests(SimpleTestCase):
         self.assertEqual(received.get(timeout=TIMEOUT), {"n": 1})
         self.inbox.close_now(name)
         self.assertEqual(self.inbox._open, {})
+
+    def no_thread(self):
+        """Have no thread start, as where a process has all that it may have."""
+        error = RuntimeError("can't start new thread")
+        return mock.patch.object(threading.Thread, "start", side_effect=error)
+
+    def test_a_thread_that_cannot_be_started_is_started_for_the_next_one(self):
+        received = queue.SimpleQueue()
+        with self.no_thread(), self.assertRaisesMessage(RuntimeError, "can't start"):
+            self.inbox.open_now(received.put)
+        self.assertEqual(self.readers(), (False, False))
+        self.assertEqual(self.inbox._open, {})
+        name = self.inbox.open_now(received.put)
+        self.layer.send(name, {"n": 1})
+        self.assertEqual(received.get(timeout=TIMEOUT), {"n": 1})
+        self.inbox.close_now(name)
+
+    async def test_a_task_goes_on_to_read_where_no_thread_can_be_started(self):
+        received = asyncio.Queue()
+        name = await self.inbox.open(received.put_nowait)
+        with self.no_thread(), self.assertRaisesMessage(RuntimeError, "can't start"):
+            self.inbox.open_now(self.fail)
+        self.assertEqual(self.readers(), (True, False))
+        await self.send(name, 1)
+        reply = await asyncio.wait_for(received.get(), TIMEOUT)
+        self.assertEqual(reply, {"n": 1})
+        await self.inbox.close(name)
+
+    async def test_a_reader_that_could_not_be_replaced_is_by_the_next_connection(self):
+        received = asyncio.Queue()
+        name = await self.inbox.open(received.put_nowait)
+        task = self.inbox._task
+        with self.no_thread():
+            task.cancel()
+            await asyncio.wait([task])
+        self.assertEqual(self.readers(), (False, False))
+        other = await self.inbox.open(self.fail)
+        await self.send(name, 1)
+        reply = await asyncio.wait_for(received.get(), TIMEOUT)
+        self.assertEqual(reply, {"n": 1})
+        for opened in (name, other):
+            await self.inbox.close(opened)
+
+    @skipUnless(hasattr(asyncio, "eager_task_factory"), "Python 3.12 has eager tasks.")
+    async def test_a_loop_whose_tasks_are_eager_reads_itself(self):
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        await self.test_the_only_loop_with_connections_reads_itself()
 
     def test_connections_of_a_loop_that_is_ending_are_still_read_for(self):
         async def serve():

@@ -98,22 +98,35 @@ class BridgeLoop:
 
     def _submit(self, coroutine):
         with self._lock:
-            if self._loop is None:
-                self._start_locked()
-            if threading.current_thread() is self._thread:
+            try:
+                self._check_locked()
+            except RuntimeError:
                 coroutine.close()
-                raise RuntimeError(
-                    f"The sync form of {self._name} was called within its own event "
-                    "loop. Use the async form."
-                )
+                raise
             return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
+    def _check_locked(self):
+        """Have a loop that runs, in another thread than this one."""
+        if self._loop is None:
+            self._start_locked()
+        if threading.current_thread() is self._thread:
+            raise RuntimeError(
+                f"The sync form of {self._name} was called within its own event "
+                "loop. Use the async form."
+            )
+
     def _start_locked(self):
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name=f"{self._name} bridge", daemon=True
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(
+            target=loop.run_forever, name=f"{self._name} bridge", daemon=True
         )
-        self._thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            # There are too many. The next call tries it again.
+            loop.close()
+            raise
+        self._loop, self._thread = loop, thread
 
     def _spawn(self, coroutine):
         task = asyncio.get_running_loop().create_task(coroutine)

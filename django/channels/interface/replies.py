@@ -101,18 +101,18 @@ class ReplyInbox:
             mailbox = self._mailboxes.get(loop)
             if mailbox is None:
                 mailbox = self._mailboxes[loop] = _Mailbox(loop)
-            self._open[name] = mailbox, deliver
             if self._thread is None and self._loop is not loop:
                 self._choose_reader_locked(loop)
+            self._open[name] = mailbox, deliver
         return name
 
     def open_now(self, deliver):
         """See open(). ``deliver`` runs in the reading thread, and may not wait."""
         name = self._layer.new_channel(self._pattern)
         with self._lock:
-            self._open[name] = None, deliver
             if self._thread is None:
                 self._choose_reader_locked(None)
+            self._open[name] = None, deliver
         return name
 
     def redirect(self, name, deliver):
@@ -143,22 +143,28 @@ class ReplyInbox:
         """Have a task read, if that of no other loop does, or else a thread."""
         if loop is not None and self._loop is None:
             self._loop, self._ended = loop, threading.Event()
-            self._task = loop.create_task(self._read_on_loop())
+            # Also where the loop's own tasks are eager: this one needs the lock.
+            self._task = asyncio.Task(self._read_on_loop(), loop=loop)
             self._task.add_done_callback(partial(self._end_task, self._ended))
             return
-        before = self._loop, self._ended
-        if self._loop is not None:
+        loop, task = self._loop, self._task
+        self._start_thread_locked(loop, self._ended)
+        self._loop = self._task = None
+        if loop is not None:
             # RuntimeError: it was closed.
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._task.cancel)
-        self._start_thread_locked(*before)
+                loop.call_soon_threadsafe(task.cancel)
 
     def _start_thread_locked(self, loop=None, ended=None):
-        self._loop = self._task = None
         self._thread = threading.Thread(
             target=self._read, args=(loop, ended), name="channels-replies", daemon=True
         )
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            # There are too many. The next connection tries it again.
+            self._thread = None
+            raise
 
     async def _read_on_loop(self):
         backoff = Backoff(FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS)
@@ -177,6 +183,7 @@ class ReplyInbox:
         """Have a thread read if the task was ended and connections are open."""
         with self._lock:
             if self._task is task:
+                self._loop = self._task = None
                 # RuntimeError: the process ends, too.
                 with contextlib.suppress(RuntimeError):
                     self._start_thread_locked()

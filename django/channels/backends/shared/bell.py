@@ -79,12 +79,7 @@ class Bell(LoopListening):
         If it took something, or was woken and did not look, the next one looks.
         """
         with self._lock:
-            names = waiter.queues
-            self._unlist_locked(waiter)
-            waiter.queues = ()
-            if took or waiter.counted:
-                for name in names:
-                    self._wake_locked(name)
+            self._release_locked(waiter, took)
 
     def wake(self, name):
         """Wake one waiter for a queue; return whether there is one."""
@@ -115,6 +110,14 @@ class Bell(LoopListening):
             while self._lines:
                 self._wake_locked(next(iter(self._lines)))
             self.wanted.notify_all()
+
+    def _release_locked(self, waiter, took):
+        names = waiter.queues
+        self._unlist_locked(waiter)
+        waiter.queues = ()
+        if took or waiter.counted:
+            for name in names:
+                self._wake_locked(name)
 
     def _unlist_locked(self, waiter):
         if not isinstance(waiter, ThreadWaiter):

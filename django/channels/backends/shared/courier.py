@@ -7,80 +7,17 @@ return to a loop in one wake. A send that comes alone needs no thread where the
 store can begin it without waiting: the loop itself looks for what comes of it.
 """
 
-import asyncio
 import contextlib
 import logging
 import threading
 from collections import deque
 
+from .calls import Call, Errand
+from .finalizers import call_aside
 from .flights import watch
 from .spinning import Spinner
 
 logger = logging.getLogger("django.channels")
-
-
-class _Call:
-    """A function that a coroutine waits for."""
-
-    def __init__(self, function, args, undo):
-        self.loop = asyncio.get_running_loop()
-        self.future = self.loop.create_future()
-        self.function = function
-        self.args = args
-        self.undo = undo
-        # Stands for it where it is not to be kept alive, with who waits for it.
-        self.key = object()
-        self.result = self.error = None
-        self._lock = threading.Lock()
-        self._finished = self._abandoned = False
-
-    def run(self):
-        """Call the function and keep what comes of it."""
-        if self.undo is not None and self._abandoned:
-            return
-        try:
-            self.result = self.function(*self.args)
-        except BaseException as error:
-            self.error = error
-
-    def finish(self):
-        """Note that the result is there; return whether somebody waits for it."""
-        with self._lock:
-            self._finished = True
-            return not self._abandoned
-
-    def abandon(self):
-        """Note that nobody waits any more; return whether the result was there."""
-        with self._lock:
-            self._abandoned = True
-            return self._finished
-
-    def can_be_undone(self):
-        """Return whether there is something to give back."""
-        return self.undo is not None and bool(self.result)
-
-    def settle(self):
-        """Hand over what came. Called on the loop."""
-        if self.future.done():
-            return
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.result)
-
-
-class _Errand:
-    """A function that nobody waits for."""
-
-    def __init__(self, function, *args, undo=None):
-        self.function = function
-        self.undo = undo
-        self.key = object()
-        self._args = args
-
-    def run(self):
-        """Call it; it reports its failures itself."""
-        self.function(*self._args)
 
 
 class Courier:
@@ -100,6 +37,8 @@ class Courier:
         self._spinner = Spinner()
         self._ready = threading.Condition(threading.Lock())
         self._thread = None
+        # The thread that was started last; it may have some calls left.
+        self._last = None
 
     async def call(self, function, *args, undo=None):
         """
@@ -110,24 +49,26 @@ class Courier:
         does. When the loop stands still, both do, and the caller gets an empty
         list as it goes on.
         """
-        call = _Call(function, args, undo)
+        call = Call(function, args, undo)
         self._submit(call)
         try:
             result = await call.future
-        except BaseException:
-            # Also when the loop is closed, and the coroutine with it.
+        except GeneratorExit:
+            # The loop was closed, and now this is garbage.
             if call.abandon():
-                if call.can_be_undone():
-                    # Before the next call of the same reader: its order holds.
-                    self._submit(_Errand(self._undo, call, undo=call.undo), first=True)
-                self._undoable.discard(call.key)
+                call_aside(self._ready, self._take_back_locked, call)
+            raise
+        except BaseException:
+            if call.abandon():
+                with self._ready:
+                    self._take_back_locked(call)
             raise
         self._undoable.discard(call.key)
         return result
 
     def errand(self, function, *args):
         """Have a function called in the thread that reports its failures itself."""
-        self._submit(_Errand(function, *args))
+        self._submit(Errand(function, *args))
 
     async def send(self, batches):
         """See Store.append(); what others send meanwhile may go with it."""
@@ -163,6 +104,10 @@ class Courier:
         self._flying = True
         try:
             stored = None if flight.is_stuck else await watch(flight, self._spinner)
+        except GeneratorExit:
+            if not flight.is_over:
+                call_aside(self._ready, self._submit_locked, Errand(_land, flight))
+            raise
         except BaseException:
             if not flight.is_over:
                 # Before the next call of the same sender: its order holds.
@@ -182,23 +127,45 @@ class Courier:
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 
-    def _submit(self, call, first=False):
+    def _submit(self, call):
         with self._ready:
-            self._open += 1
-            if call.undo is not None:
-                self._undoable.add(call.key)
-            if first:
-                self._calls.appendleft(call)
-            else:
-                self._calls.append(call)
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name=f"{self._name} courier", daemon=True
-                )
-                self._thread.start()
-            self._ready.notify()
+            self._submit_locked(call)
 
-    def _run(self):
+    def _submit_locked(self, call, first=False):
+        if self._thread is None:
+            self._start_locked()
+        self._open += 1
+        if call.undo is not None:
+            self._undoable.add(call.key)
+        if first:
+            self._calls.appendleft(call)
+        else:
+            self._calls.append(call)
+        self._ready.notify()
+
+    def _take_back_locked(self, call):
+        """Have a result undone that its coroutine did not take."""
+        if call.can_be_undone():
+            # Before the next call of the same reader: its order holds.
+            errand = Errand(self._undo, call, undo=call.undo)
+            self._submit_locked(errand, first=True)
+        self._undoable.discard(call.key)
+
+    def _start_locked(self):
+        thread = threading.Thread(
+            target=self._run,
+            args=(self._last,),
+            name=f"{self._name} courier",
+            daemon=True,
+        )
+        # RuntimeError: there are too many. The next call tries it again.
+        thread.start()
+        self._thread = self._last = thread
+
+    def _run(self, last):
+        if last is not None:
+            # It may be at a call that comes before all others.
+            last.join()
         thread = threading.current_thread()
         while True:
             with self._ready:
@@ -209,6 +176,8 @@ class Courier:
                 calls, self._calls = self._calls, deque()
             for group in _grouped(calls):
                 self._work(group)
+            # Who waited for them may be garbage from here on.
+            del calls, group
 
     def _work(self, calls):
         if calls[0].function is None:
@@ -217,7 +186,7 @@ class Courier:
             calls[0].run()
         with self._ready:
             self._open -= len(calls)
-        if isinstance(calls[0], _Errand):
+        if isinstance(calls[0], Errand):
             self._undoable.discard(calls[0].key)
             return
         loops = {}

@@ -13,6 +13,8 @@ import os
 
 from django.channels.exceptions import LayerUnavailable
 
+from .finalizers import call_aside
+
 
 class Ear:
     """A loop that listens; made, and ended, in its thread."""
@@ -82,6 +84,10 @@ class LoopListening:
         finally:
             if end_wait is not None:
                 end_wait()
+
+    def abandon(self, waiter, took):
+        """See Bell.release(). This is for a task that is garbage."""
+        call_aside(self._lock, self._release_locked, waiter, took)
 
     def _rely_locked(self, waiter):
         leader = self._leader

@@ -36,7 +36,12 @@ class Keeper:
                 self._thread = threading.Thread(
                     target=self._run, name=f"{self._name} keeper", daemon=True
                 )
-                self._thread.start()
+                try:
+                    self._thread.start()
+                except RuntimeError:
+                    # There are too many. The next call tries it again.
+                    self._thread = None
+                    raise
 
     def stop(self):
         """End the thread."""

@@ -332,6 +332,9 @@ class _Place:
 
     def __exit__(self, kind, error, traceback):
         bell, waiter = self._bell, self.waiter
-        bell.release(waiter, self.pairs)
+        if kind is GeneratorExit:
+            bell.abandon(waiter, self.pairs)
+        else:
+            bell.release(waiter, self.pairs)
         # A store that was closed in the middle of a call is not away.
         return isinstance(error, LayerUnavailable) and waiter.closings != bell.closings
