@@ -27,6 +27,8 @@ class LayerServer:
         self._folder = tempfile.mkdtemp()
         self._listener = Listener(str(Path(self._folder, "socket")))
         self._layer = None
+        # Held by whoever makes it: several may call first.
+        self._making = threading.Lock()
         # {inbox: the process that reads it}
         self._readers = {}
         self._closing = False
@@ -63,8 +65,9 @@ class LayerServer:
                     process, given, name, args = connection.recv()
                 except (EOFError, OSError):
                     return
-                if self._layer is None:
-                    self._layer = InnerLayer(**given)
+                with self._making:
+                    if self._layer is None:
+                        self._layer = InnerLayer(**given)
                 self._answer(connection, process, name, args)
 
     def _answer(self, connection, process, name, args):
