@@ -1,6 +1,7 @@
 """Layers on stores in dicts, for tests of the layer around a store."""
 
 import threading
+import time
 
 from django.test import SimpleTestCase
 
@@ -50,7 +51,9 @@ class SharedLayerTestCase(SimpleTestCase):
             enlisted = len(bell._lines.get(name, ())) >= count
             return enlisted and bell._leader is not None and queue and queue.waiting
 
+        until = time.monotonic() + TIMEOUT
         with bell.wanted:
             # Nothing tells that a thread has fallen asleep: look again and again.
             while not waits():
+                self.assertLess(time.monotonic(), until, f"Nobody waits for {name}.")
                 bell.wanted.wait(0.001)

@@ -16,6 +16,7 @@ from django.test.channel_layers import ChannelLayerConformanceTests
 from django.test.layer_conformance import children
 
 from .databases import SQLiteTestCase, add_database
+from .services.waiting import wait_for
 from .stores import StoreTests
 from .utils import TIMEOUT
 
@@ -101,8 +102,7 @@ class FileTests(SQLiteTestCase, SimpleTestCase):
         layers = [self.make_layer(path=self.path) for _ in range(2)]
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(layers[0].receive, ["a"], True, TIMEOUT)
-            while not layers[1].queues().get("a", {}).get("readers"):
-                pass
+            wait_for(lambda: layers[1].queues()["a"]["readers"], "it waits")
             self.assertTrue(layers[0]._store._listener._bell.has_socket)
             layers[1].send("a", {"n": 1})
             self.assertEqual(waiting.result(), ("a", {"n": 1}))

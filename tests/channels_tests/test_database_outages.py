@@ -164,8 +164,7 @@ class TestDatabaseTests(PostgreSQLTestCase, SimpleTestCase):
         thread.start()
         self.addCleanup(thread.join)
         self.addCleanup(layer.close)
-        while not layer.queues().get("a", {}).get("readers"):
-            pass
+        wait_for(lambda: layer.queues()["a"]["readers"], "it waits")
         creation = connections.create_connection(self.using).creation
         creation._clone_test_db(1, verbosity=0)
         self.addCleanup(self.server.drop_database, f"{self.name}_1")

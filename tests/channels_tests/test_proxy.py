@@ -13,6 +13,7 @@ class ProxyTests(SimpleTestCase):
     def setUp(self):
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(self.listener.close)
+        self.listener.settimeout(TIMEOUT)
         self.proxy = Proxy(self.listener.getsockname())
         self.addCleanup(self.proxy.stop)
 
@@ -83,15 +84,20 @@ class ProxyTests(SimpleTestCase):
         self.proxy.refuse()
         self.assertEnds(client)
         self.assertEnds(server)
-        with socket.create_connection(("127.0.0.1", self.proxy.port)) as other:
+        address = ("127.0.0.1", self.proxy.port)
+        with socket.create_connection(address, TIMEOUT) as other:
             self.assertEnds(other)
         self.proxy.accept()
         self.assertEqual(self.ask(*self.connect()), b"answer")
 
     def test_a_client_whose_server_is_away_is_refused(self):
-        self.listener.close()
-        with socket.create_connection(("127.0.0.1", self.proxy.port)) as client:
-            self.assertEnds(client)
+        # Nobody else gets its port, and nobody listens there.
+        with socket.socket() as away:
+            away.bind(("127.0.0.1", 0))
+            proxy = self.enterContext(Proxy(away.getsockname()))
+            address = ("127.0.0.1", proxy.port)
+            with socket.create_connection(address, TIMEOUT) as client:
+                self.assertEnds(client)
 
     def test_it_leaves_no_thread(self):
         ends = self.connect()
