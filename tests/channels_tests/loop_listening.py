@@ -1,10 +1,13 @@
 """Event loops that listen without a thread, on any layer that can."""
 
 import asyncio
+import errno
+import os
 import threading
 import time
 from unittest import mock
 
+from django.channels.backends.shared import ears
 from django.channels.backends.shared.ears import Ear
 
 from .utils import TIMEOUT
@@ -157,6 +160,19 @@ class LoopListeningTests(LoopLayers):
         task.cancel()
         with self.assertRaises(asyncio.CancelledError):
             loop.run_until_complete(task)
+
+    def test_a_thread_listens_where_a_loop_has_no_descriptor_left(self):
+        error = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        async def main():
+            with mock.patch.object(ears.os, "dup", side_effect=error) as dup:
+                task = asyncio.create_task(self.layer.areceive(["in!"], True, TIMEOUT))
+                await self.until(lambda: dup.called)
+                await self.other.asend("in!x", {"n": 1})
+                self.assertEqual(await task, ("in!x", {"n": 1}))
+
+        with self.assertNoLogs("asyncio", "ERROR"):
+            asyncio.run(main())
 
     def test_a_loop_that_was_closed_leaves_its_inbox_to_the_next(self):
         for n in range(3):

@@ -127,7 +127,11 @@ class Listener:
         is_well = self._wire.is_plain and not self.has_reply and self.patience > 0
         if not is_well or self.is_lost or not self._serves(bell, inboxes):
             return None
-        return self.fileno()
+        try:
+            return self.fileno()
+        except WireError:
+            # It was closed just now.
+            return None
 
     def receive_more(self):
         """Receive, and read on if what came is nothing to accept; wait for nothing."""
@@ -150,10 +154,11 @@ class Listener:
             self._reset()
 
     def _serves(self, bell, inboxes):
-        """Return whether the read is one for all of that."""
-        if not self.is_reading or (self._bell, self._keys) != (bell, self.shard.keys):
+        """Return whether the read is one for all of that; this needs no lock."""
+        reading = self._reading
+        if reading is None or (self._bell, self._keys) != (bell, self.shard.keys):
             return False
-        return self._reading.issuperset(inboxes)
+        return reading.issuperset(inboxes)
 
     def _reset(self):
         self._reading = self._reply = None

@@ -59,7 +59,8 @@ class _Whistle:
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
-        self._lock = threading.Lock()
+        # Reentrant: a finalizer may blow it, too.
+        self._lock = threading.RLock()
         self._blown = False
         # Not in close() of the store: a thread may be about to wait for it.
         closing = weakref.finalize(self, _close_all, self._read, self._write)

@@ -63,9 +63,10 @@ class Wire:
 
     def fileno(self):
         """Return the descriptor to wait for."""
-        if self._socket is None:
+        connected = self._socket
+        if connected is None:
             raise WireError("The connection was closed.")
-        return self._socket.fileno()
+        return connected.fileno()
 
     @property
     def is_open(self):

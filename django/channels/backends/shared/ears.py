@@ -123,8 +123,9 @@ class LoopListening:
         if len(self._tasks) == 1:
             file = self._store.ear(self._listen_for_locked())
             if file is not None:
-                # NotImplementedError: the loop cannot, as that of Windows.
-                with contextlib.suppress(NotImplementedError):
+                # NotImplementedError: the loop cannot, as that of Windows. OSError:
+                # it was closed just now, or there are too many descriptors.
+                with contextlib.suppress(NotImplementedError, OSError):
                     self._leader = Ear(loop, file, self._hear)
         if self._leader is None:
             self.wanted.notify_all()
