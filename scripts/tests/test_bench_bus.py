@@ -44,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class RequesterTests(unittest.TestCase):
-    def load(self, **attributes):
+    def load(self, seconds=0.2, **attributes):
         """Return what a turn against such a server measures, and connections."""
         handler = type("Handler", (Handler,), attributes)
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -60,16 +60,24 @@ class RequesterTests(unittest.TestCase):
         command = [sys.executable, LOADS / "requester.py", json.dumps(about)]
         process = Process(command, None, Path(folder.name, "log"))
         self.addCleanup(process.end)
-        return process.ask("load", seconds=0.2), len(server.connections)
+        return process.ask("load", seconds=seconds), len(server.connections)
+
+    def load_until_answered(self, **attributes):
+        """Do so, again and for longer if the machine stood still meanwhile."""
+        for seconds in (0.2, 2, 20):
+            result, connections = self.load(seconds, **attributes)
+            if result["count"] > 3:
+                break
+        return result, connections
 
     def test_connections_are_kept_as_long_as_the_server_does(self):
-        result, connections = self.load()
+        result, connections = self.load_until_answered()
         self.assertGreater(result["count"], 3)
         self.assertEqual((result["errors"], connections), (0, 3))
         self.assertLessEqual(result["p50"], result["p99"])
 
     def test_a_closed_connection_is_opened_anew(self):
-        result, connections = self.load(closes=True)
+        result, connections = self.load_until_answered(closes=True)
         self.assertGreater(result["count"], 3)
         self.assertEqual(result["errors"], 0)
         self.assertGreaterEqual(connections, result["count"])

@@ -26,9 +26,13 @@ class AddressTests(unittest.TestCase):
         self.assertEqual(display("localhost", 80), "localhost:80")
 
     def test_a_taken_port_is_one_sentence_with_a_way_out(self):
-        with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.socket() as server:
+            # Nobody else gets the port, whether it listens or not.
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.bind(("127.0.0.1", 0))
             port = server.getsockname()[1]
+            check_port("127.0.0.1", port)
+            server.listen()
             message = rf"127\.0\.0\.1:{port} cannot be .*PORT=8001 "
             with self.assertRaisesRegex(ToolError, message):
                 check_port("127.0.0.1", port)
-        check_port("127.0.0.1", port)

@@ -1,6 +1,8 @@
 """A server process: started on a free port, watched, and ended."""
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -13,12 +15,18 @@ from lib.errors import ToolError
 START_SECONDS = 30
 STOP_SECONDS = 10
 POLL_SECONDS = 0.02
+# Ports below those that the system gives to clients: nobody gets one by chance before
+# its server has it.
+PORTS = range(10240, 22000)
 
 
 def free_port():
     """Return a port of the loopback address that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    while True:
+        port = random.choice(PORTS)
+        # OSError: somebody does.
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class Server:
