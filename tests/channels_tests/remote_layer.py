@@ -19,13 +19,18 @@ from django.channels.names import queue_of, validate_channel
 
 from .third_party import InnerLayer
 
+# How many connections wait to be accepted.
+BACKLOG = 100
+
 
 class LayerServer:
     """Serves one memory layer to any number of processes."""
 
     def __init__(self):
         self._folder = tempfile.mkdtemp()
-        self._listener = Listener(str(Path(self._folder, "socket")))
+        path = str(Path(self._folder, "socket"))
+        # With room for all who come while nobody accepts, close() among them.
+        self._listener = Listener(path, backlog=BACKLOG)
         self._layer = None
         # Held by whoever makes it: several may call first.
         self._making = threading.Lock()
