@@ -140,6 +140,30 @@ class AwayTests(SharedLayerTestCase):
         layer.send("a", {})
         self.assertEqual(layer.receive(["a"], **WAIT), ("a", {}))
 
+    def test_what_comes_behind_a_member_that_cannot_be_registered_is_received(self):
+        layer = self.make_layer()
+        name = layer.new_channel("in!")
+        self.assertEqual(layer.receive(["in!"]), (None, None))
+        layer.group_add("group", name)
+        layer.send(name, {"n": 1})
+        claim, joined = layer._store.claim, threading.Event()
+
+        def claim_later(registrations, inboxes):
+            if not joined.is_set():
+                joined.set()
+                raise LayerUnavailable("The store is away.")
+            claim(registrations, inboxes)
+            registered.set()
+
+        registered = threading.Event()
+        with mock.patch.object(layer._store, "claim", claim_later):
+            self.assertEqual(layer.receive(["in!"]), (name, {"n": 1}))
+            self.assertTrue(joined.is_set())
+            # The keeper does it, once a second.
+            self.assertTrue(registered.wait(TIMEOUT))
+        layer.send_group("group", {"n": 2})
+        self.assertEqual(layer.receive(["in!"], **WAIT), (name, {"n": 2}))
+
     def test_who_waits_learns_it_and_can_go_on(self):
         layer = self.make_layer()
         logged = threading.Event()

@@ -9,6 +9,7 @@ question. What it brings is only offered: it is the reader's when it is accepted
 import threading
 import time
 
+from .losses import Losses
 from .replies import ErrorReply
 from .scripts import get_script
 from .servers import TIMEOUT_SECONDS
@@ -44,8 +45,12 @@ class Listener:
         self._reading = None
         # The bell that it reads, too, and what its keys begin with.
         self._bell = self._keys = None
-        # The inboxes of the read before, and how many of them it offered.
+        # What its replies may have brought that did not come.
+        self._losses = Losses(shard)
+        # The inboxes of the read before, which of them it offered, and how many of
+        # these are not accepted.
         self._inboxes = frozenset()
+        self._offers = []
         self._offered = 0
         # Its reply, if that was read already.
         self._reply = None
@@ -90,17 +95,32 @@ class Listener:
         """How long the server may still take to answer, in seconds."""
         return self._until - time.monotonic()
 
+    @property
+    def has_lost(self):
+        """Is something missing, or not accepted before the next read?"""
+        return self._offered > 0 or self._losses.are_known
+
+    def mending(self):
+        """See Losses.mending()."""
+        with self._lock:
+            if self._offered > 0:
+                # Whoever was to accept them has failed.
+                self._losses.note(self._offers)
+            self._offered = 0
+        return self._losses.mending(self._bell)
+
     def begin(self, bell, inboxes):
         """
         Have a read with the server, for these inboxes and the bell.
 
-        Return [(queue, entries), …] of a read that had to be ended for that.
+        Return [(queue, entries), …] of a read that had to be ended for that. If that
+        has lost something, it is to be mended before.
         """
         with self._lock:
             offers = []
             if self.is_reading and not self._serves(bell, inboxes):
                 offers = self._end()
-            if not self.is_reading:
+            if not (self.is_reading or self._losses.are_known):
                 self._send(bell, inboxes)
             return offers
 
@@ -161,6 +181,8 @@ class Listener:
         return reading.issuperset(inboxes)
 
     def _reset(self):
+        if self._reading is not None:
+            self._losses.note(self._reading)
         self._reading = self._reply = None
         self._owed = 0
         # Scripts count what is behind a reader's cursor.
@@ -181,6 +203,8 @@ class Listener:
         try:
             self._wire.send_packed(commands + self._command)
         except WireError:
+            # It may have come all the same.
+            self._reading = inboxes
             self._reset()
             raise
         self._accepted = []
@@ -248,6 +272,7 @@ class Listener:
 
     def _read(self, reply):
         self._reading = None
+        self._offers = []
         self._offered = 0
         if isinstance(reply, ErrorReply):
             if not str(reply).startswith(("NOGROUP", "UNBLOCKED")):
@@ -263,8 +288,9 @@ class Listener:
                 rings = dict.fromkeys(fields[1].decode() for _, fields in entries)
                 offers += [(queue, None) for queue in rings if queue]
             else:
-                self._offered += 1
+                self._offers.append(name[2:])
                 offers.append((name[2:], entries))
+        self._offered = len(self._offers)
         return offers
 
     def _end(self):

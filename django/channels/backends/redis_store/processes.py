@@ -197,7 +197,9 @@ class ProcessCalls(Store):
 
     def ear(self, inboxes):
         # With several servers there is a descriptor for each.
-        if len(self._shards) > 1 or not self._listeners or self._doubtful:
+        if len(self._shards) > 1 or not self._listeners:
+            return None
+        if not self._doubtful.isdisjoint(inboxes):
             return None
         (listener,) = self._listeners.values()
         return listener.ear(self.incarnation, inboxes)
@@ -249,8 +251,20 @@ class ProcessCalls(Store):
         return rings
 
     def _begin(self, listener, names):
+        if listener.has_lost:
+            self._mend(listener)
         self._open_inboxes(listener.shard, names)
-        return listener.begin(self.incarnation, names)
+        offers = listener.begin(self.incarnation, names)
+        if not listener.is_reading:
+            # The read before had no bell to end it by.
+            self._mend(listener)
+            offers += listener.begin(self.incarnation, names)
+        return offers
+
+    def _mend(self, listener):
+        with listener.mending() as inboxes:
+            self._doubtful.update(inboxes)
+            self._open_inboxes(listener.shard, inboxes)
 
     def _receive(self, listener, names):
         offers = listener.receive()

@@ -4,6 +4,8 @@ The store's calls for queues: append, take, accept and what corrects them.
 In: store.py. Out: the scripts append, take, accept, give_back, drop and count.
 """
 
+from django.channels.exceptions import LayerUnavailable
+
 from ..shared.store import Entry, Store
 from .entries import StreamEntry, key_of, pack_run, read_elements
 
@@ -29,7 +31,7 @@ class QueueCalls(Store):
     def _start_queues(self):
         # {inbox: the last entry that this process has got}
         self._cursors = {}
-        # The inboxes whose streams may have gone.
+        # The inboxes whose streams may have gone, or may have given more than came.
         self._doubtful = set()
 
     def append(self, batches):
@@ -133,12 +135,17 @@ class QueueCalls(Store):
         names = [n for n in names if n not in cursors or n in self._doubtful]
         known = [cursors.get(name, b"") for name in names]
         words = [word for pair in zip(names, known) for word in pair]
-        reply = shard.run("open_inboxes", self._name, self._expiry_ms, *words)
+        # First: what is doubtful from now on is not less so by this.
+        self._doubtful.difference_update(names)
+        try:
+            reply = shard.run("open_inboxes", self._name, self._expiry_ms, *words)
+        except LayerUnavailable:
+            self._doubtful.update(names)
+            raise
         for name, before, cursor in zip(names, known, reply):
             # Another thread that takes may have come further.
             if cursors.get(name, b"") == before:
                 cursors[name] = cursor
-        self._doubtful.difference_update(names)
 
     def accept(self, inbox, offered):
         cursor = before = self._cursors.get(inbox)

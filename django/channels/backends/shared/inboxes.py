@@ -60,6 +60,10 @@ class Inbox:
         """Return whether a name is in a group."""
         return bool(self._groups.of(channel))
 
+    def has_members(self, group):
+        """Return whether a group has members here."""
+        return group in self._groups
+
     def close(self, channel):
         """Close a name; return the (group, add count) of groups left empty."""
         left = [group for group in self._groups.of(channel)]

@@ -41,6 +41,8 @@ class Owner:
         self._inboxes = {}
         # What leave() could not tell the store: [(inbox, groups left empty)]
         self._unfinished = []
+        # What join() could not tell it: [(inbox, group)]
+        self._unjoined = []
         # {queue: corrections of its counters that the store has not got yet}
         self._changes = {}
         # Held by whoever gives them to the store.
@@ -92,8 +94,13 @@ class Owner:
         if group not in inbox.registered:
             count = dict(inbox.memberships())[group]
             capacity = self._layer.get_capacity(inbox.name)
-            self._store.claim([(group, inbox.name, capacity, count)], [])
-            inbox.registered.add(group)
+            try:
+                self._store.claim([(group, inbox.name, capacity, count)], [])
+            except LayerUnavailable:
+                # There may be messages behind it, that were taken with it.
+                self._unjoined.append((inbox, group))
+            else:
+                inbox.registered.add(group)
 
     def leave(self, inbox, empty):
         """End the registrations of groups without members here."""
@@ -157,12 +164,21 @@ class Owner:
             )
             self._tell_gap()
         self.push_changes()
+        self._finish()
+        if names := self.bell.names():
+            self.bell.wake_all(self._store.look(names))
+
+    def _finish(self):
+        """Tell the store who joined and left while it was away."""
+        unjoined, self._unjoined = self._unjoined, []
+        for inbox, group in unjoined:
+            with inbox.lock:
+                if inbox.has_members(group):
+                    self.join(inbox, group)
         unfinished, self._unfinished = self._unfinished, []
         for inbox, empty in unfinished:
             with inbox.lock:
                 self.leave(inbox, empty)
-        if names := self.bell.names():
-            self.bell.wake_all(self._store.look(names))
 
     def _claim_all(self):
         """Tell a store that knows nothing of this process what it has."""

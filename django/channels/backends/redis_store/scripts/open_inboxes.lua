@@ -13,8 +13,11 @@ for i = 3, #ARGV, 2 do
     elseif found[1] ~= reader then
         cursor = take_over(q, reader, found[2] or '0-0', expiry)
     else
-        -- The group of readers may be gone with the stream.
-        redis.pcall('XGROUP', 'CREATE', q.stream, 'r', cursor, 'MKSTREAM')
+        -- The group of readers may be gone with the stream. Otherwise it gives again
+        -- what it gave in an answer that was lost.
+        if redis.pcall('XGROUP', 'CREATE', q.stream, 'r', cursor, 'MKSTREAM').err then
+            redis.pcall('XGROUP', 'SETID', q.stream, 'r', cursor)
+        end
         call('PEXPIRE', q.stream, UNCLAIMED_MS + expiry)
     end
     cursors[#cursors + 1] = cursor
