@@ -40,7 +40,8 @@ class SecondTests(FirstTests):
 """
 # The limits that are tried for what hangs, in seconds.
 LIMITS = (1, 3, 9)
-# What hangs before, in, and on a loop of, a test.
+# What hangs before, in, and on a loop of, a test; the last one in a thread of its own,
+# which the process waits for at its end.
 HANGING = """
 import asyncio
 import threading
@@ -58,6 +59,9 @@ class FirstTests(SimpleTestCase):
             await asyncio.Event().wait()
 
         asyncio.run(wait_here())
+
+    async def test_waits_in_a_coroutine(self):
+        await asyncio.Event().wait()
 
 class SecondTests(FirstTests):
     @classmethod
@@ -134,6 +138,7 @@ class TimeLimitTests(RunnerTestCase):
         "test_it.FirstTests.test_passes": ("passed",),
         "test_it.FirstTests.test_waits_for_a_thread": ("error",),
         "test_it.FirstTests.test_waits_on_a_loop": ("error",),
+        "test_it.FirstTests.test_waits_in_a_coroutine": ("error",),
         "setUpClass (test_it.SecondTests)": ("error",),
     }
 
@@ -156,7 +161,12 @@ class TimeLimitTests(RunnerTestCase):
             self.assertIn(f"took more than {self.seconds} s", fault)
 
     def test_it_is_shown_where_it_hangs(self):
-        for function in ("test_waits_for_a_thread", "wait_here", "setUpClass"):
+        for function in (
+            "test_waits_for_a_thread",
+            "wait_here",
+            "test_waits_in_a_coroutine",
+            "setUpClass",
+        ):
             self.assertIn(f"in {function}\n", self.output)
 
 
