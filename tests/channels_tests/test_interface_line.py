@@ -1,5 +1,6 @@
 import asyncio
 import math
+from unittest import skipUnless
 
 from django.channels.exceptions import ChannelFull
 from django.channels.interface.dispatch import LayerDispatcher
@@ -49,6 +50,13 @@ class LineTests(LineTestCase):
         for n in range(len(tasks)):
             self.assertEqual(await self.taken(), n)
         await asyncio.gather(*tasks)
+
+    @skipUnless(hasattr(asyncio, "eager_task_factory"), "Python 3.12 has eager tasks.")
+    async def test_a_loop_whose_tasks_are_eager_sends_one_after_the_other(self):
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        for n in range(3):
+            await asyncio.wait_for(self.enter(n)[1], TIMEOUT)
+            self.assertEqual(await self.taken(), n)
 
     async def test_a_wait_has_an_end(self):
         tasks = [self.enter(n, 0.05)[1] for n in range(4)]

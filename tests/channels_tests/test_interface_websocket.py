@@ -1,5 +1,5 @@
 import asyncio
-from unittest import mock
+from unittest import mock, skipUnless
 
 from django.channels.exceptions import LayerUnavailable
 from django.channels.interface.application import Application, get_bus_application
@@ -109,6 +109,11 @@ class LifeTests(WebSocketTestCase):
             )
         await client.disconnect(4001)
         await self.assertDisconnected(code=4001, order=4, path="/chat/")
+
+    @skipUnless(hasattr(asyncio, "eager_task_factory"), "Python 3.12 has eager tasks.")
+    async def test_frames_become_receives_where_tasks_are_eager(self):
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        await self.test_frames_become_receives_in_order()
 
     @cites("WS-8", "in the order in which they came to the reply channel")
     async def test_replies_are_written_in_order(self):

@@ -20,6 +20,16 @@ NO_ROOM = (ChannelFull, LayerUnavailable)
 logger = logging.getLogger("django.channels.interface")
 
 
+def begin(coroutine):
+    """
+    Return a task that runs a coroutine from the next turn of the loop on.
+
+    That is so where the loop's own tasks are eager, too: who begins one notes it
+    before it does anything, and what it notes at its end comes later.
+    """
+    return asyncio.Task(coroutine, loop=asyncio.get_running_loop())
+
+
 async def finish(coroutine):
     """
     Return what a coroutine returns, and run it to its end in any case.

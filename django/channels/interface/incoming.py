@@ -17,7 +17,7 @@ from collections import deque
 
 from django.channels.backoff import FIRST_RETRY_SECONDS, Backoff
 from django.channels.exceptions import MessageTooLarge
-from django.channels.interface.dispatch import NO_ROOM
+from django.channels.interface.dispatch import NO_ROOM, begin
 from django.channels.interface.endings import (
     ABNORMAL,
     INVALID_PAYLOAD,
@@ -103,7 +103,7 @@ class Incoming:
             return self._refuse(TRY_AGAIN_LATER, "message queue full")
         self._waiting.append((channel, content))
         if self._sender is None:
-            self._sender = asyncio.ensure_future(self._send_in_turn())
+            self._sender = begin(self._send_in_turn())
 
     async def disconnect(self):
         """Tell the consumers, once and in its turn, that the socket ended."""

@@ -8,6 +8,8 @@ for whoever begins a response of many messages, that nobody reads it.
 import asyncio
 import logging
 
+from django.channels.interface.dispatch import begin
+
 logger = logging.getLogger("django.channels.interface")
 
 
@@ -38,7 +40,7 @@ class Leftover:
     def _end(self, credit_channel=None):
         if self._task is None:
             self._timer.cancel()
-            self._task = asyncio.ensure_future(self._finish(credit_channel))
+            self._task = begin(self._finish(credit_channel))
 
     async def _finish(self, credit_channel):
         try:

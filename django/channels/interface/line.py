@@ -15,7 +15,7 @@ from itertools import islice
 
 from django.channels.backoff import FIRST_RETRY_SECONDS, Backoff
 from django.channels.exceptions import ChannelFull, LayerUnavailable
-from django.channels.interface.dispatch import finish
+from django.channels.interface.dispatch import begin, finish
 
 # Requests that wait at the most; more find no room at once.
 LINE_LIMIT = 4000
@@ -97,7 +97,7 @@ class Line:
         place.entered = self._now()
         self._places.append(place)
         if self._task is None:
-            self._task = asyncio.ensure_future(self._move())
+            self._task = begin(self._move())
         try:
             await place.future
         except asyncio.CancelledError:

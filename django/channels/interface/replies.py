@@ -17,7 +17,7 @@ from functools import partial
 
 from django.channels.backoff import Backoff
 from django.channels.exceptions import LayerUnavailable
-from django.channels.interface.dispatch import finish
+from django.channels.interface.dispatch import begin, finish
 from django.channels.names import new_name
 
 # How a reader reads: messages taken from the layer at once, and seconds that it
@@ -143,8 +143,7 @@ class ReplyInbox:
         """Have a task read, if that of no other loop does, or else a thread."""
         if loop is not None and self._loop is None:
             self._loop, self._ended = loop, threading.Event()
-            # Also where the loop's own tasks are eager: this one needs the lock.
-            self._task = asyncio.Task(self._read_on_loop(), loop=loop)
+            self._task = begin(self._read_on_loop())
             self._task.add_done_callback(partial(self._end_task, self._ended))
             return
         loop, task = self._loop, self._task
