@@ -3,12 +3,9 @@
 import gc
 import os
 import random
-import resource
-import select
 import shutil
 import signal
 import sys
-import unittest
 from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
@@ -17,95 +14,12 @@ from django.channels.backends.lmdb_store import bells, files, place
 from django.channels.backends.lmdb_store.transaction import Transaction
 from django.channels.exceptions import LayerUnavailable
 from django.test import SimpleTestCase
-from django.test.layer_conformance.children import fork_quietly
 
-from .ipc import IPCTests
+from .ipc_children import MEGABYTE, ForkingTests
 from .utils import TIMEOUT
 
-MEGABYTE = 1024 * 1024
 # How many processes the longest test kills.
 KILLS = 30
-
-
-class Child:
-    """
-    A forked process that runs a function with a store of its own.
-
-    The function gets the store and another one to say something by, once.
-    """
-
-    def __init__(self, make_store, function):
-        self._read, write = os.pipe()
-        self.pid = fork_quietly()
-        if self.pid:
-            os.close(write)
-            return
-        code = 1
-        try:
-            store = make_store()
-            store.renew()
-            function(store, lambda text="": os.write(write, text.encode() or b"."))
-            code = 0
-        finally:
-            os._exit(code)
-
-    def hear(self):
-        """Return what it says, or "" if it has ended; kill it if it does neither."""
-        if not select.select([self._read], [], [], TIMEOUT)[0]:
-            self.kill()
-            raise AssertionError(f"A child said nothing for {TIMEOUT} s.")
-        return os.read(self._read, 4096).decode()
-
-    def kill(self):
-        """Kill it, wherever it is."""
-        os.kill(self.pid, signal.SIGKILL)
-        self.wait()
-
-    def wait(self):
-        """Return its exit code."""
-        _, status = os.waitpid(self.pid, 0)
-        os.close(self._read)
-        return status
-
-
-@unittest.skipUnless(hasattr(os, "fork"), "Processes are forked here.")
-class ForkingTests(IPCTests):
-    """For tests that start children, each with a store on the same path."""
-
-    def start(self, function, **options):
-        def make_store():
-            # Not what the parent has: its own is let go of as layers do it.
-            for store in self.made:
-                store.leave()
-            return self.make_store(**options)
-
-        return Child(make_store, function)
-
-    def setUp(self):
-        super().setUp()
-        self.made = []
-
-    def open(self, **options):
-        store = self.make_store(**options)
-        self.made.append(store)
-        self.assertIs(store.renew(), True)
-        return store
-
-    def files(self, suffix):
-        return list(Path(self.path).glob(f"*/*{suffix}"))
-
-    def send(self, store, queue, *payloads, capacity=10**6):
-        return store.append([(queue, capacity, list(payloads))])[0]
-
-    def take(self, store, queue, limit=10**6):
-        return [entry.payload for _, entry in store.take([queue], limit)]
-
-    def assertSound(self, store, queue):
-        statistics = store.statistics(queue)
-        keys = ("delivered_count", "dropped_count", "expired_count")
-        total = sum(statistics[key] for key in keys) + statistics["messages_pending"]
-        self.assertEqual(statistics["messages_count"], total)
-        return statistics
 
 
 class KillTests(ForkingTests, SimpleTestCase):
@@ -293,76 +207,6 @@ class KillTests(ForkingTests, SimpleTestCase):
         self.assertEqual([child.wait() for child in children], [0, 0])
         self.send(store, "a", b"2")
         self.assertEqual(self.take(store, "a"), [b"2"])
-
-
-class RoomTests(ForkingTests, SimpleTestCase):
-    def fill(self, store, size):
-        """Send messages until there is no room; return their number and the error."""
-        sent = 0
-        while True:
-            try:
-                sent += self.send(store, "a", *[b"x" * size] * 10)
-            except LayerUnavailable as error:
-                return sent, str(error)
-
-    def check_full(self, store, expected):
-        for size in (100, 5000, 50_000):
-            for _ in range(3):
-                sent, error = self.fill(store, size)
-                self.assertIn(expected, error)
-                self.assertIn(self.path, error)
-                self.assertNotIn("xxx", error)
-                statistics = self.assertSound(store, "a")
-                self.assertEqual(statistics["messages_pending"], sent)
-                taken = []
-                while entries := self.take(store, "a", 7):
-                    taken += entries
-                self.assertEqual(taken, [b"x" * size] * sent)
-
-    def test_a_full_store_refuses_and_gives(self):
-        store = self.open(size=MEGABYTE)
-        self.check_full(store, "(of at most 1 MB) is full")
-
-    def test_a_full_store_keeps_all_of_a_batch_or_nothing(self):
-        store = self.open(size=MEGABYTE)
-        batch = [("a", 100, [b"1"]), ("b", 100, [b"x" * 2 * MEGABYTE])]
-        with self.assertRaisesMessage(LayerUnavailable, "is full"):
-            store.append(batch)
-        with self.assertRaisesMessage(LayerUnavailable, "is full"):
-            store.register("group", "inbox!", 100, b"x" * 2 * MEGABYTE)
-        self.assertEqual(store.look(["a", "b", "inbox!"]), [])
-        self.assertEqual(store.groups(), {})
-        self.assertSound(store, None)
-
-    def test_a_full_disk_refuses_and_gives(self):
-        def work(store, say):
-            resource.setrlimit(resource.RLIMIT_FSIZE, (MEGABYTE, MEGABYTE))
-            self.check_full(store, "its disk is full")
-            say("done")
-
-        store = self.open()
-        child = self.start(work)
-        self.assertEqual(child.hear(), "done")
-        self.assertEqual(child.wait(), 0)
-        self.send(store, "b", b"x" * 2 * MEGABYTE)
-        self.assertEqual(self.take(store, "b"), [b"x" * 2 * MEGABYTE])
-
-    def test_a_process_with_a_larger_size_makes_room_for_the_others(self):
-        small = self.open(size=MEGABYTE)
-        large = b"x" * 3 * MEGABYTE
-
-        def work(store, say):
-            self.send(store, "a", large)
-            say()
-
-        child = self.start(work, size=8 * MEGABYTE)
-        child.hear()
-        self.assertEqual(child.wait(), 0)
-        self.assertEqual(self.take(small, "a"), [large])
-        # A smaller one, when the file has grown, opens it as it is.
-        small.close()
-        self.send(small, "a", b"1")
-        self.assertEqual(self.take(small, "a"), [b"1"])
 
 
 class FileTests(ForkingTests, SimpleTestCase):

@@ -24,7 +24,7 @@ from .bells import Ringer
 from .handing import Expectations
 from .transaction import Busy
 
-# By how much of its size the map grows, for once, to take from what is full.
+# By how much of its size the map grows to take from what is full.
 RESERVE_PARTS = 8
 # How long, in a transaction, other threads of this process may keep Python's lock
 # after a call of LMDB, in seconds. Other processes wait as long, and 5 ms are usual.
@@ -121,7 +121,7 @@ class Environment:
                 self._txns.pop().abort()
             for attempt in range(ATTEMPTS):
                 try:
-                    return self._attempt(body, flags)
+                    return self._attempt(body, makes_room, flags)
                 except Interrupted:
                     continue
                 except OSError as error:
@@ -170,7 +170,7 @@ class Environment:
     def _lmdb(self):
         return place.import_lmdb()
 
-    def _attempt(self, body, flags):
+    def _attempt(self, body, makes_room, flags):
         if self._env is None:
             self._open()
         txns, done = self._txns, []
@@ -183,6 +183,8 @@ class Environment:
             txns.extend(starmap(self._begin, _ONCE))
             txn = txns[-1]
             result = body(txn)
+            if self._map_size > self.size and not makes_room:
+                self._check_room(txn)
             done.extend(starmap(txn.commit, _ONCE))
             return result
         except StructError as error:
@@ -200,6 +202,17 @@ class Environment:
                 txns.pop().abort()
             fcntl.flock(self._gate, fcntl.LOCK_UN)
             sys.setswitchinterval(_usual_interval)
+
+    def _check_room(self, txn):
+        """Keep what the map grew by for who takes from it."""
+        stat = txn.stat()
+        pages = sum(stat[f"{kind}_pages"] for kind in ("branch", "leaf", "overflow"))
+        # Another process may have a larger size.
+        size = max(
+            self.size, self._map_size - _reserve(self._map_size, RESERVE_PARTS + 1)
+        )
+        if pages * stat["psize"] > size:
+            raise self._lmdb.MapFullError("the rest is for taking from it")
 
     def _recover(self, error, makes_room):
         """Return whether another attempt makes sense, after doing what it needs."""
@@ -222,7 +235,7 @@ class Environment:
     def _grow(self, makes_room):
         size = self.size
         if makes_room:
-            size += max(size // RESERVE_PARTS, place.MIN_SIZE)
+            size += _reserve(size, RESERVE_PARTS)
         if self._map_size >= size:
             return False
         self._env.set_mapsize(size)
@@ -273,6 +286,10 @@ class Environment:
         return LayerUnavailable(
             f"The store in {self.path} (of at most {size:g} MB) {what}: {error}"
         )
+
+
+def _reserve(size, parts):
+    return max(size // parts, place.MIN_SIZE)
 
 
 # The interval outside of transactions; these may be several, on several files.
