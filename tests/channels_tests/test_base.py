@@ -10,6 +10,7 @@ from django.test import SimpleTestCase
 from django.test.channel_layers import ChannelLayerConformanceTests
 
 from .third_party import AsyncOnlyLayer, SyncOnlyLayer
+from .utils import TIMEOUT
 
 WAIT = {"block": True, "timeout": 20}
 
@@ -161,6 +162,36 @@ class SyncBridgeTests(SimpleTestCase):
             with self.assertRaisesMessage(KeyboardInterrupt, "now"):
                 self.layer.receive(["a"])
         self.assertEqual(self.layer.receive(["a"], **WAIT), ("a", {"n": 1}))
+
+    def test_what_is_being_put_back_is_so_when_the_layer_was_closed(self):
+        bridge, aput_back = self.layer._bridge, self.layer.aput_back
+        submit = bridge._submit
+        submitted, begun = [], threading.Event()
+
+        async def put_back_slowly(pairs):
+            begun.set()
+            # Until the task comes that ends all others.
+            while bridge._loop or asyncio.all_tasks() == {asyncio.current_task()}:
+                await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            return await aput_back(pairs)
+
+        def interrupted(coroutine):
+            submitted.append(submit(coroutine))
+            if len(submitted) == 1:
+                submitted[0].exception(TIMEOUT)
+                error = KeyboardInterrupt("now")
+                submitted[0].result = mock.Mock(side_effect=error)
+            return submitted[-1]
+
+        self.layer.send("a", {"n": 1})
+        with mock.patch.object(self.layer, "aput_back", put_back_slowly):
+            with mock.patch.object(bridge, "_submit", interrupted):
+                with self.assertRaisesMessage(KeyboardInterrupt, "now"):
+                    self.layer.receive(["a"])
+            self.assertTrue(begun.wait(TIMEOUT))
+            self.layer.close()
+        self.assertEqual(self.layer.receive(["a"]), ("a", {"n": 1}))
 
 
 class AsyncBridgeTests(SimpleTestCase):

@@ -17,6 +17,8 @@ logger = logging.getLogger("django.channels")
 # How long the thread of a receive waits before it looks whether its caller is
 # still there, in seconds. A message ends the wait at once.
 LOOK_UP_SECONDS = 1
+# How long the end of a layer waits for what is being put back, in seconds.
+PUT_BACK_SECONDS = 5
 
 
 class Handoff:
@@ -80,7 +82,7 @@ class BridgeLoop:
             return handoff.abandon()
         except BaseException:
             if pairs := handoff.abandon():
-                self._submit(aput_back(pairs))
+                self._submit(self._put_back(aput_back, pairs))
             future.cancel()
             raise
 
@@ -91,10 +93,19 @@ class BridgeLoop:
             self._loop = self._thread = None
         if loop is None:
             return
-        asyncio.run_coroutine_threadsafe(_cancel_others(), loop).result()
+        asyncio.run_coroutine_threadsafe(self._end_tasks(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+    async def _end_tasks(self):
+        """Cancel all tasks but those that put something back; wait for all."""
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in tasks - self._tasks:
+                task.cancel()
+            _, late = await asyncio.wait(tasks, timeout=PUT_BACK_SECONDS)
+            for task in late:
+                task.cancel()
 
     def _submit(self, coroutine):
         with self._lock:
@@ -129,16 +140,15 @@ class BridgeLoop:
         self._loop, self._thread = loop, thread
 
     def _spawn(self, coroutine):
-        task = asyncio.get_running_loop().create_task(coroutine)
+        self._keep(asyncio.get_running_loop().create_task(coroutine))
+
+    def _keep(self, task):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-
-async def _cancel_others():
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    async def _put_back(self, aput_back, pairs):
+        self._keep(asyncio.current_task())
+        await aput_back(pairs)
 
 
 async def receive_in_thread(layer, channels, limit, block, timeout):
