@@ -351,14 +351,14 @@ class EndTests(HandingTestCase):
         attempt, lmdb = environment._attempt, environment._lmdb
         failures = [lmdb.MapResizedError("once")]
 
-        def fail_once(body, flags):
+        def fail_once(body, *args):
             def run(txn):
                 result = body(txn)
                 if failures:
                     raise failures.pop()
                 return result
 
-            return attempt(run, flags)
+            return attempt(run, *args)
 
         with mock.patch.object(environment, "_attempt", fail_once):
             self.send(b"1")

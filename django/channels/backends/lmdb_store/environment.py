@@ -22,10 +22,9 @@ from django.channels.exceptions import LayerUnavailable
 from . import files, place
 from .bells import Ringer
 from .handing import Expectations
+from .space import STEP_BYTES, Space
 from .transaction import Busy
 
-# By how much of its size the map grows to take from what is full.
-RESERVE_PARTS = 8
 # How long, in a transaction, other threads of this process may keep Python's lock
 # after a call of LMDB, in seconds. Other processes wait as long, and 5 ms are usual.
 SWITCH_SECONDS = 0.0001
@@ -79,7 +78,7 @@ class Environment:
         self._txns = []
         self._env = None
         self._begin = None
-        self._map_size = None
+        self._space = None
         # LMDB's lock cannot be tried; this one can, and whoever writes holds it.
         self._gate = None
 
@@ -88,7 +87,7 @@ class Environment:
         with self._lock:
             self._users.add(id(user))
             if self._env is None:
-                self.run(_nothing)
+                self.run(_nothing, makes_room=True)
 
     def release(self, user):
         """Close the file if nobody else uses it."""
@@ -128,7 +127,7 @@ class Environment:
                     raise self._unavailable(error) from error
                 except self._lmdb.Error as error:
                     last = attempt == ATTEMPTS - 1
-                    if last or not self._recover(error, makes_room):
+                    if last or not self._recover(error, makes_room, attempt):
                         raise self._unavailable(error) from error
             raise LayerUnavailable(f"{self.path} was not reached: too many interrupts.")
 
@@ -149,7 +148,7 @@ class Environment:
         """Open the file anew, or the one that took its place."""
         with self._lock:
             self._close()
-            self.run(_nothing)
+            self.run(_nothing, makes_room=True)
 
     def forget(self):
         """Close the file, whoever uses it; the next transaction opens it again."""
@@ -158,8 +157,8 @@ class Environment:
 
     def describe(self):
         """Return lines for a human."""
-        file = os.path.join(self.directory or self.path, files.DATA_FILE)
-        used = os.stat(file).st_size if os.path.exists(file) else 0
+        with self._lock:
+            used = 0 if self._space is None else self._space.used()
         mega = 1024 * 1024
         return [
             f"path: {self.path}",
@@ -183,8 +182,8 @@ class Environment:
             txns.extend(starmap(self._begin, _ONCE))
             txn = txns[-1]
             result = body(txn)
-            if self._map_size > self.size and not makes_room:
-                self._check_room(txn)
+            if not makes_room and self._space.has_reserve and self._space.exceeds(txn):
+                raise self._lmdb.MapFullError("the rest is for making room")
             done.extend(starmap(txn.commit, _ONCE))
             return result
         except StructError as error:
@@ -203,27 +202,15 @@ class Environment:
             fcntl.flock(self._gate, fcntl.LOCK_UN)
             sys.setswitchinterval(_usual_interval)
 
-    def _check_room(self, txn):
-        """Keep what the map grew by for who takes from it."""
-        stat = txn.stat()
-        pages = sum(stat[f"{kind}_pages"] for kind in ("branch", "leaf", "overflow"))
-        # Another process may have a larger size.
-        size = max(
-            self.size, self._map_size - _reserve(self._map_size, RESERVE_PARTS + 1)
-        )
-        if pages * stat["psize"] > size:
-            raise self._lmdb.MapFullError("the rest is for taking from it")
-
-    def _recover(self, error, makes_room):
+    def _recover(self, error, makes_room, attempt):
         """Return whether another attempt makes sense, after doing what it needs."""
         lmdb = self._lmdb
         if isinstance(error, lmdb.MapResizedError):
             # Another process has a larger size, or needed its reserve.
-            self._env.set_mapsize(0)
-            self._map_size = self._env.info()["map_size"]
+            self._space.adopt(self.size)
             return True
         if isinstance(error, lmdb.MapFullError):
-            return self._grow(makes_room)
+            return self._space.grow(self.size, makes_room, attempt)
         if isinstance(error, files.corrupt_errors()):
             self._close(error)
             return True
@@ -232,37 +219,27 @@ class Environment:
             return True
         return False
 
-    def _grow(self, makes_room):
-        size = self.size
-        if makes_room:
-            size += _reserve(size, RESERVE_PARTS)
-        if self._map_size >= size:
-            return False
-        self._env.set_mapsize(size)
-        self._map_size = size
-        return True
-
     def _open(self):
-        env, self.directory = files.open_environment(self.path, self.size)
+        env, self.directory = files.open_environment(self.path, STEP_BYTES)
         gate = os.path.join(self.directory, GATE_FILE)
         try:
             self._gate = os.open(gate, GATE_FLAGS, 0o600)
             self.ringer = Ringer(self.directory)
             self.expectations = Expectations(self.directory)
+            self._space = Space(self.directory, env, self.size)
         except BaseException:
             env.close()
             self._close_gate()
             raise
         self._env = env
         self._begin = partial(env.begin, write=True)
-        self._map_size = env.info()["map_size"]
         self.identity = files.identify(self.directory)
 
     def _close(self, error=None):
         env, self._env = self._env, None
         identity, self.identity = self.identity, None
         if env is not None:
-            self._begin = None
+            self._begin = self._space = None
             self.expectations = None
             self.ringer.close()
             env.close()
@@ -277,19 +254,17 @@ class Environment:
 
     def _unavailable(self, error):
         size = self.size / 1024 / 1024
-        if isinstance(error, self._lmdb.MapFullError):
-            what = "is full"
-        elif files.is_full(error):
+        space, is_full = self._space, isinstance(error, self._lmdb.MapFullError)
+        is_cut = is_full and space is not None and space.is_cut(self.size)
+        if is_cut or files.is_full(error):
             what = "cannot be written, its disk is full"
+        elif is_full:
+            what = "is full"
         else:
             what = "cannot be used"
         return LayerUnavailable(
             f"The store in {self.path} (of at most {size:g} MB) {what}: {error}"
         )
-
-
-def _reserve(size, parts):
-    return max(size // parts, place.MIN_SIZE)
 
 
 # The interval outside of transactions; these may be several, on several files.
