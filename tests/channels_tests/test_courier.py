@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import threading
-import time
 from collections import OrderedDict, deque
 from contextlib import contextmanager
 from unittest import mock
@@ -11,6 +10,7 @@ from unittest import mock
 from django.channels.backends.shared import bell, courier
 from django.channels.backends.waiters import ThreadWaiter
 
+from .services.waiting import wait_for
 from .shared_layers import WAIT, SharedLayerTestCase
 from .utils import TIMEOUT
 
@@ -36,13 +36,14 @@ class GarbageTests(SharedLayerTestCase):
     def leave_a_message(self):
         """Close a loop that has a message on its way to a task."""
         loop = asyncio.new_event_loop()
-        call, ended, handed = loop.call_soon_threadsafe, threading.Event(), []
+        call, ended = loop.call_soon_threadsafe, threading.Event()
+        handed = threading.Event()
 
         def call_late(callback, *args):
             if callback is courier._settle:
                 call(loop.stop)
                 ended.wait(TIMEOUT)
-                handed.append(callback)
+                handed.set()
             return call(callback, *args)
 
         async def receive():
@@ -54,7 +55,7 @@ class GarbageTests(SharedLayerTestCase):
         with mock.patch.object(loop, "call_soon_threadsafe", call_late):
             loop.run_forever()
             ended.set()
-            self.until(lambda: handed)
+            self.assertTrue(handed.wait(TIMEOUT))
         loop.close()
 
     def have_it_forget(self):
@@ -62,13 +63,6 @@ class GarbageTests(SharedLayerTestCase):
         forgotten = threading.Event()
         self.layer._courier.errand(forgotten.set)
         forgotten.wait(TIMEOUT)
-
-    def until(self, is_so):
-        """Return as soon as something is so that nobody tells about."""
-        until = time.monotonic() + TIMEOUT
-        while not is_so():
-            self.assertLess(time.monotonic(), until)
-            time.sleep(0.001)
 
     def test_a_message_that_a_closed_loop_has_not_got_goes_back(self):
         pairs = []
@@ -80,7 +74,7 @@ class GarbageTests(SharedLayerTestCase):
 
         with self.no_collector():
             self.leave_a_message()
-            self.until(receive)
+            wait_for(receive, "the message is back")
         self.assertEqual(pairs, [("one?x", {"n": 1})])
         self.assertFalse(self.layer._courier.may_undo)
 
@@ -98,7 +92,8 @@ class GarbageTests(SharedLayerTestCase):
             calling = self.in_thread(self.layer._courier.errand, gc.collect)
             self.assertIsNone(calling())
         self.assertEqual(self.layer.receive(["one?x"], **WAIT), ("one?x", {"n": 1}))
-        self.until(lambda: not self.layer._courier.may_undo)
+        courier = self.layer._courier
+        wait_for(lambda: not courier.may_undo, "nothing may be undone")
 
     def test_garbage_passes_a_wake_on_also_where_its_thread_lines_up(self):
         layer, waiter = self.layer, ThreadWaiter(0)
@@ -150,7 +145,8 @@ class ThreadTests(SharedLayerTestCase):
         layer = self.make_layer()
         layer.send_batch([("one?x", {"n": n}) for n in (1, 2)])
         courier, take = layer._courier, layer._store.take
-        taken, go_on, joins = threading.Event(), threading.Event(), []
+        taken, joining, go_on = [threading.Event() for _ in range(3)]
+        joins = []
 
         def take_and_stay(*args):
             pairs = take(*args)
@@ -161,6 +157,7 @@ class ThreadTests(SharedLayerTestCase):
 
         def join(*args):
             joins.append(threading.current_thread())
+            joining.set()
             if len(joins) == 2:
                 go_on.set()
             threading.Thread.join(thread, *args)
@@ -177,8 +174,7 @@ class ThreadTests(SharedLayerTestCase):
             await asyncio.wait([cancelled])
             with mock.patch.object(thread, "join", join):
                 stopping = asyncio.create_task(asyncio.to_thread(courier.stop))
-                while not joins:
-                    await asyncio.sleep(0.001)
+                await asyncio.to_thread(joining.wait, TIMEOUT)
                 received = [await receive() for _ in range(2)]
                 go_on.set()
                 await stopping
