@@ -5,9 +5,11 @@ The database layer beside the application's transactions, and processes that die
 import os
 import signal
 import sqlite3
+from unittest import mock
 
 from django.channels.backends.database import DatabaseChannelLayer
 from django.channels.backends.sql_store.bells import can_read
+from django.channels.backends.sql_store.running import MAX_CONFLICTS
 from django.channels.exceptions import LayerUnavailable
 from django.db import connections, transaction
 from django.test import SimpleTestCase, override_settings, tag
@@ -146,6 +148,23 @@ class LossTests:
         with self.assertRaisesMessage(LayerUnavailable, "is not available"):
             self.layer._store._run(work)
         self.assertEqual(len(tries), 2)
+
+    def test_a_connection_that_is_lost_after_many_conflicts_is_reported(self):
+        store, tries = self.layer._store, []
+
+        def work(step):
+            tries.append(step)
+            if len(tries) == MAX_CONFLICTS:
+                self.terminate(step)
+            return step.row("SELECT 1 FROM missing")
+
+        def is_conflict(error):
+            return len(tries) < MAX_CONFLICTS
+
+        with mock.patch.object(store._dialect, "is_conflict", is_conflict):
+            with self.assertRaisesMessage(LayerUnavailable, "is not available"):
+                store._run(work)
+        self.assertEqual(len(tries), MAX_CONFLICTS)
 
     def test_what_may_be_committed_is_not_done_again(self):
         tries = []

@@ -24,7 +24,7 @@ class Runner:
 
         Without ``begin`` it is one statement, which is a transaction of its own.
         """
-        is_second = False
+        was_lost = False
         for attempt in range(MAX_CONFLICTS):
             with self._pool.errors():
                 connection = self._begin() if begin else self._pool.acquire()
@@ -39,12 +39,12 @@ class Runner:
             except BaseException as error:
                 is_lost = self._dialect.is_lost(connection.raw, error)
                 self._roll_back(connection)
-                if attempt + 1 < MAX_CONFLICTS and self._dialect.is_conflict(error):
-                    continue
-                if is_lost and not may_stand and not is_second:
-                    is_second = True
-                    continue
-                self._pool.fail(error)
+                again = self._dialect.is_conflict(error)
+                if is_lost and not (may_stand or was_lost):
+                    again = was_lost = True
+                if not again or attempt + 1 == MAX_CONFLICTS:
+                    self._pool.fail(error)
+                continue
             self._pool.release(connection)
             return result, step.rings
 
